@@ -1,0 +1,40 @@
+"""Customer invitations for any Flask store."""
+
+from __future__ import annotations
+
+from .database import configure_sqlite
+from .extension import Invitations
+from .host import FlaskLoginHost, Group, Host, Purchase, Sender, StoreView, Website
+from .migrations import upgrade
+from .registration import accept, invitation_required
+from .signals import (
+    invitation_accepted,
+    invitation_created,
+    invitation_declined,
+    invitation_discarded,
+    invitation_sent,
+    opted_out,
+)
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "FlaskLoginHost",
+    "Group",
+    "Host",
+    "Invitations",
+    "Purchase",
+    "Sender",
+    "StoreView",
+    "Website",
+    "accept",
+    "configure_sqlite",
+    "invitation_accepted",
+    "invitation_created",
+    "invitation_declined",
+    "invitation_discarded",
+    "invitation_required",
+    "invitation_sent",
+    "opted_out",
+    "upgrade",
+]

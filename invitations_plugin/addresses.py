@@ -1,0 +1,82 @@
+"""E-mail addresses: one place that reads, compares and hides them."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from dataclasses import dataclass
+
+from email_validator import EmailNotValidError, validate_email
+
+MAX_LOCAL = 64
+MAX_ADDRESS = 254
+MAX_TYPED = 1000
+
+
+class BadAddress(ValueError):
+    """What was typed is not one bare e-mail address that mail can be sent to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A checked address.
+
+    ``delivery`` is what the mail server is given (the domain in IDNA 2008 ASCII form, as
+    pages show it too: a look-alike domain is seen for what it is); ``identity`` is what
+    two spellings of one address share: its case, all ASCII by now, folded.
+    """
+
+    delivery: str
+    identity: str
+
+    @property
+    def mailbox(self) -> str:
+        """The mailbox behind tags (and Gmail's dots), for counting what it receives."""
+        local, _, domain = self.identity.rpartition("@")
+        local = local.split("+", 1)[0] or local
+        if domain in ("gmail.com", "googlemail.com"):
+            return f"{local.replace('.', '')}@gmail.com"
+        return f"{local}@{domain}"
+
+
+def parse_address(typed: str) -> Address:
+    """Read one bare address, as typed by a person.
+
+    :raises BadAddress: when it is none, or one that cannot be delivered to.
+    """
+    text = typed.strip()
+    if len(text) > MAX_TYPED or not text:
+        raise BadAddress(typed[:MAX_ADDRESS])
+    try:
+        checked = validate_email(
+            text, check_deliverability=False, allow_smtputf8=False, allow_quoted_local=False
+        )
+    except EmailNotValidError as error:
+        raise BadAddress(text) from error
+    delivery = checked.ascii_email
+    if delivery is None or not _deliverable(delivery):
+        raise BadAddress(text)
+    return Address(delivery, delivery.lower())
+
+
+def _deliverable(delivery: str) -> bool:
+    """RFC 5321's lengths, and nothing that a header or a server could read otherwise."""
+    local = delivery.rpartition("@")[0]
+    return (
+        len(delivery) <= MAX_ADDRESS
+        and len(local) <= MAX_LOCAL
+        and delivery.isascii()
+        and delivery.isprintable()
+        and not set(delivery) & set(' ,;:<>()[]"\\')
+    )
+
+
+def keyed_hash(identity: str, key: bytes) -> str:
+    """Return a hash of an address that is worth nothing without the key."""
+    return hmac.new(key, identity.encode(), hashlib.sha256).hexdigest()
+
+
+def hint(address: str) -> str:
+    """Return an address as a stranger may see it: ``a•••@example.com``."""
+    local, _, domain = address.rpartition("@")
+    return f"{local[:1]}•••@{domain}"

@@ -1,0 +1,7 @@
+"""The back office."""
+
+from __future__ import annotations
+
+from .views import admin
+
+__all__ = ["admin"]

@@ -1,0 +1,78 @@
+"""``flask invitations ...``: what operators and schedulers call."""
+
+from __future__ import annotations
+
+import signal
+from typing import Any
+
+import click
+from flask import current_app
+from flask.cli import AppGroup
+
+from . import delivery, migrations
+from .doctor import examine
+from .workers import Clock, expire_all
+
+commands = AppGroup("invitations", help="Customer invitations.")
+
+
+@commands.command()
+@click.option("--revision", default="head", show_default=True, help="Where to upgrade to.")
+def upgrade(revision: str) -> None:
+    """Create the plugin's tables, or bring them up to date."""
+    migrations.upgrade(current_app, revision)
+    click.echo(f"The invitations tables are at {migrations.current(current_app)}.")
+
+
+@commands.command()
+@click.argument("revision")
+@click.confirmation_option(prompt="Data of later revisions is lost. Go on?")
+def downgrade(revision: str) -> None:
+    """Take the plugin's tables back to REVISION; "base" removes them."""
+    migrations.downgrade(current_app, revision)
+    click.echo(f"The invitations tables are at {migrations.current(current_app) or 'base'}.")
+
+
+@commands.command()
+@click.option("--limit", type=click.IntRange(1), help="Send at most this many messages.")
+def deliver(limit: int | None) -> None:
+    """Send what is due now. Exit code 1 when the mail server is away."""
+    report = delivery.deliver(limit)
+    click.echo(
+        f"{report.sent} sent, {report.deferred} to be tried again,"
+        f" {report.failed} failed, {report.skipped} skipped"
+    )
+    if report.unreachable:
+        raise click.ClickException(f"The mail server is away: {report.unreachable}")
+
+
+@commands.command()
+def worker() -> None:
+    """Send mail until told to stop (SIGTERM, Ctrl-C); ends after the message in hand."""
+    clock = Clock(current_app._get_current_object())  # type: ignore[attr-defined]
+
+    def stop(number: int, frame: Any) -> None:
+        clock.stop()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)
+    click.echo("The worker sends invitations; Ctrl-C ends it.")
+    clock.run()
+    click.echo("The worker has ended.")
+
+
+@commands.command()
+def expire() -> None:
+    """Mark the invitations whose link has ended. The worker does it every hour."""
+    click.echo(f"{expire_all()} expired")
+
+
+@commands.command()
+def doctor() -> None:
+    """Say what is misconfigured and what to do. Exit code 1 when something is."""
+    findings = examine(current_app)
+    for finding in findings:
+        click.echo(f"- {finding}")
+    if findings:
+        raise SystemExit(1)
+    click.echo("Everything is in order.")

@@ -1,0 +1,93 @@
+"""The store's session, and transactions that wait their turn instead of failing."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import sqlalchemy as sa
+from flask import current_app
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.orm import Session, scoped_session
+
+T = TypeVar("T")
+
+PATIENCE = 8.0  # seconds that a request waits for its turn before it answers 503
+PASSING_STATES = {"40001", "40P01", "55P03"}  # serialization, deadlock, lock not available
+
+
+class Busy(Exception):
+    """The database cannot be written to just now; try again in a moment."""
+
+
+def session() -> Session:
+    """Return the store's own session for this request or batch."""
+    scoped: scoped_session[Session] = current_app.extensions["sqlalchemy"].session
+    return scoped()
+
+
+def engine() -> sa.Engine:
+    """Return the engine that our tables live on."""
+    key = current_app.config["INVITATIONS_BIND_KEY"]
+    found: sa.Engine = current_app.extensions["sqlalchemy"].engines[key]
+    return found
+
+
+def atomically(work: Callable[[], T]) -> T:
+    """Do work and commit; after a lost race for a lock, once more from the start.
+
+    :raises Busy: when the database does not let us for :data:`PATIENCE` seconds.
+    """
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            result = work()
+            session().commit()
+        except DBAPIError as error:
+            session().rollback()
+            if not isinstance(error, OperationalError):
+                raise
+            if not is_passing(error) or time.monotonic() > deadline:
+                raise Busy from error
+            time.sleep(random.uniform(0.01, 0.1))
+        except BaseException:
+            session().rollback()
+            raise
+        else:
+            return result
+
+
+def insert_into(session: Session, model: type[Any]) -> Any:
+    """Return an INSERT that knows ON CONFLICT, as both databases spell it alike."""
+    is_postgresql = session.get_bind(model).dialect.name == "postgresql"
+    return postgresql.insert(model) if is_postgresql else sqlite.insert(model)
+
+
+def is_passing(error: DBAPIError) -> bool:
+    """Return whether an error comes from somebody else's lock and goes by itself."""
+    state = getattr(error.orig, "sqlstate", None)
+    text = str(error.orig)
+    return state in PASSING_STATES or "database is locked" in text or "is locked" in text
+
+
+def configure_sqlite(engine: sa.Engine) -> None:
+    """Make an SQLite engine of the store fit for several writers: WAL, durable commits,
+    foreign keys, and ten seconds of patience. Does nothing on other databases.
+    """
+    if engine.dialect.name != "sqlite":
+        return
+
+    @sa.event.listens_for(engine, "connect")
+    def prepare(connection: object, record: object) -> None:
+        cursor = connection.cursor()  # type: ignore[attr-defined]
+        for pragma in (
+            "busy_timeout = 10000",
+            "journal_mode = WAL",
+            "synchronous = FULL",
+            "foreign_keys = ON",
+        ):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()

@@ -1,0 +1,82 @@
+"""What an operator should know before customers do."""
+
+from __future__ import annotations
+
+import smtplib
+from collections.abc import Iterator
+
+import sqlalchemy as sa
+from flask import Flask
+
+from . import migrations
+from .database import engine
+from .links import base_url
+from .rendering import layout
+from .smtp import Unreachable, connect
+from .state import host
+
+
+def examine(app: Flask) -> list[str]:
+    """Return what is wrong, each with its remedy; nothing when all is well."""
+    findings: list[str] = []
+    try:
+        check_host(app)
+    except RuntimeError as error:
+        findings.append(str(error))
+    return findings + list(_tables(app)) + list(_senders()) + list(_server()) + list(_sqlite())
+
+
+def check_host(app: Flask) -> None:
+    """Find what would fail later: doors that do not exist, a base without our blocks.
+
+    :raises RuntimeError: naming what is wrong and what to do.
+    """
+    store = host()
+    unknown = [name for name in store.registration_endpoints if name not in app.view_functions]
+    if unknown or not store.registration_endpoints:
+        raise RuntimeError(f"The host's registration endpoints do not exist: {unknown}.")
+    layout(store)
+    for website in store.websites():
+        for view in website.store_views:
+            base_url(view)
+
+
+def _tables(app: Flask) -> Iterator[str]:
+    found, newest = migrations.current(app), migrations.newest()
+    if found != newest:
+        yield f"The tables are at {found or 'base'}, not {newest}: run 'flask invitations upgrade'."
+    if not migrations.is_guarded(app):
+        yield (
+            "'flask db migrate' would drop the invitations tables: mount Invitations after"
+            " Flask-Migrate."
+        )
+
+
+def _senders() -> Iterator[str]:
+    for website in host().websites():
+        for view in website.store_views:
+            for sender in host().senders(view):
+                if "@" not in sender.email:
+                    yield (
+                        f"The sender {sender.label} of store view {view.code} has no address:"
+                        " set MAIL_DEFAULT_SENDER or the host's senders()."
+                    )
+
+
+def _server() -> Iterator[str]:
+    try:
+        with connect():
+            pass
+    except (Unreachable, smtplib.SMTPException) as error:
+        yield f"The mail server cannot be used ({error}): see MAIL_SERVER and its neighbours."
+
+
+def _sqlite() -> Iterator[str]:
+    if engine().dialect.name != "sqlite":
+        return
+    with engine().connect() as connection:
+        if connection.scalar(sa.text("PRAGMA journal_mode")) != "wal":
+            yield (
+                "SQLite runs without its write-ahead log, so readers and writers wait for each"
+                " other: call configure_sqlite(db.engine) before the first request."
+            )

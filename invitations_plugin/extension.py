@@ -1,0 +1,150 @@
+"""The one object an app mounts."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from flask import Flask
+
+from .admin import admin
+from .cli import commands
+from .doctor import check_host
+from .host import Host
+from .i18n import init_babel
+from .menu import TemplateGlobal
+from .migrations import guard_host_migrations
+from .models import Base
+from .protection import CSRF_DEFAULTS
+from .registration import init_registration
+from .settings import load_defaults
+from .state import State, state
+from .storefront import account, invitee
+from .workers import start_thread
+
+# What an app decides once, apart from the settings that have a value a store view.
+CONFIG: dict[str, tuple[Any, str]] = {
+    "HASH_KEY": (None, "Key of the address hashes, at least 32 characters; it never changes."),
+    "BASE_URL": (None, "Address of the store, for links in mail of store views without one."),
+    "BIND_KEY": (None, "Flask-SQLAlchemy bind that the customers, and so our tables, live on."),
+    "DELIVERY": ("thread", "Who sends mail: thread (in this process) or none (a worker does)."),
+    "STRICT_POLICY": (False, "Strict Content-Security-Policy under the store's base too."),
+    "SMTP_TIMEOUT": (30, "Seconds that one answer of the mail server may take."),
+}
+SHORTEST_KEY = 32
+
+
+class Invitations:
+    """Customer invitations for a Flask store.
+
+    :param account_prefix: where the customer's pages are.
+    :param link_prefix: where links lead.
+    :param admin_prefix: where the back office is.
+    :param acceptance: ``"insert"`` accepts when the store's session inserts the customer;
+        ``"call"`` when the store calls :func:`invitations_plugin.accept`.
+    """
+
+    def __init__(
+        self,
+        app: Flask | None = None,
+        host: Host | None = None,
+        *,
+        account_prefix: str = "/account/invitations",
+        link_prefix: str = "/invitations",
+        admin_prefix: str = "/admin/invitations",
+        acceptance: str = "insert",
+    ) -> None:
+        if acceptance not in ("insert", "call"):
+            raise ValueError(f"acceptance is {acceptance!r}, but may be 'insert' or 'call'")
+        self.prefixes = (account_prefix, link_prefix, admin_prefix)
+        self.acceptance = acceptance
+        self.host = host
+        if app is not None:
+            self.init_app(app)
+
+    def init_app(self, app: Flask, host: Host | None = None) -> None:
+        """Mount the plugin into an app that has Flask-SQLAlchemy.
+
+        Reads ``INVITATIONS_`` followed by each name of :data:`CONFIG` and of
+        :class:`~invitations_plugin.settings.Settings`, from ``app.config`` or else the
+        environment, and Flask-Mail's ``MAIL_`` keys.
+
+        :raises RuntimeError: when mounted twice, without a host, without
+            Flask-SQLAlchemy, or without a good hash key.
+        :raises BadSetting: when a setting holds what it does not allow.
+        """
+        store = host or self.host
+        if "invitations" in app.extensions:
+            raise RuntimeError("Invitations is mounted into this app already; mount it once.")
+        if store is None:
+            raise RuntimeError("Invitations needs a host: Invitations(app, FlaskLoginHost(...)).")
+        if "sqlalchemy" not in app.extensions:
+            raise RuntimeError("Invitations needs Flask-SQLAlchemy: call db.init_app(app) first.")
+        _load_config(app)
+        app.extensions["invitations"] = State(
+            app, store, load_defaults(app), _hash_key(app), acceptance=self.acceptance
+        )
+        _choose_bind(app)
+        init_babel(app)
+        init_registration(app, store)
+        self._mount_pages(app)
+        guard_host_migrations(app)
+        app.cli.add_command(commands)
+
+    def _mount_pages(self, app: Flask) -> None:
+        for blueprint, prefix in zip((account, invitee, admin), self.prefixes, strict=True):
+            app.register_blueprint(blueprint, url_prefix=prefix)
+        app.jinja_env.globals["invitations"] = TemplateGlobal()
+        app.before_request_funcs.setdefault(None, []).insert(0, _at_first_request)
+
+
+def _load_config(app: Flask) -> None:
+    for name, (default, _) in CONFIG.items():
+        key = f"INVITATIONS_{name}"
+        app.config[key] = app.config.get(key, os.environ.get(key, default))
+    for key, value in CSRF_DEFAULTS.items():
+        app.config.setdefault(key, value)
+    if app.config["INVITATIONS_DELIVERY"] not in ("thread", "none"):
+        raise RuntimeError("INVITATIONS_DELIVERY may be 'thread' or 'none'.")
+
+
+def _hash_key(app: Flask) -> bytes:
+    """Return the key of the address hashes; outside debug and tests a weak one is refused."""
+    key = app.config["INVITATIONS_HASH_KEY"] or ""
+    if len(key) >= SHORTEST_KEY:
+        return str(key).encode()
+    if app.debug or app.testing:
+        return f"{app.secret_key!r}:{key}".encode()
+    raise RuntimeError(
+        "Set INVITATIONS_HASH_KEY to 32 random characters or more and never change it: it"
+        " keeps addresses unique after they are purged. One is made by"
+        " python -c 'import secrets; print(secrets.token_urlsafe(32))'"
+    )
+
+
+def _choose_bind(app: Flask) -> None:
+    """Use the bind of the customers; one a process, for the tables are one."""
+    key = app.config["INVITATIONS_BIND_KEY"]
+    info = Base.metadata.info
+    if info.setdefault("bind_key", key) != key:
+        raise RuntimeError(
+            f"Another app in this process uses INVITATIONS_BIND_KEY {info['bind_key']!r}."
+        )
+
+
+def _at_first_request() -> None:
+    """Check what a host may set up after us, and start the delivery in this process."""
+    mounted = state()
+    if not mounted.checked:
+        check_host(mounted.app)
+        _take_over_csrf(mounted.app)
+        mounted.checked = True
+    start_thread(mounted)
+
+
+def _take_over_csrf(app: Flask) -> None:
+    """Check our forms' tokens ourselves: the same check, and nothing typed is lost."""
+    csrf = app.extensions.get("csrf")
+    if csrf is not None:
+        for blueprint in (account, invitee, admin):
+            csrf.exempt(blueprint)

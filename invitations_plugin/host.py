@@ -1,0 +1,326 @@
+"""The contract with the store: what the plugin asks of it, and nothing else.
+
+A store subclasses :class:`Host`, or fills in :class:`FlaskLoginHost`, which answers
+every question for a store that uses Flask-Login and one mapped customer class.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+import sqlalchemy as sa
+from flask import current_app, url_for
+from sqlalchemy.orm import Session
+from werkzeug.routing import BuildError
+
+RIGHTS = ("view", "create", "discard", "export", "configure", "deliver", "report")
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A customer group, by the code that the store keeps it under."""
+
+    code: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """An identity a store view may write as, such as *General Contact*."""
+
+    code: str
+    label: str
+    name: str
+    email: str
+
+
+@dataclass(frozen=True, slots=True)
+class StoreView:
+    """One storefront: a language, a time zone, an address of its own.
+
+    ``locale`` None means whatever the store's own Flask-Babel selects; ``base_url``
+    None means ``INVITATIONS_BASE_URL``, then ``SERVER_NAME``; ``brand`` is what customers
+    call the store, where that is not the store view's name.
+    """
+
+    code: str
+    name: str
+    website: str
+    locale: str | None = None
+    timezone: str = "UTC"
+    base_url: str | None = None
+    postal_address: str = ""
+    privacy_url: str = ""
+    brand: str = ""
+
+    @property
+    def store_name(self) -> str:
+        """What customers call the store."""
+        return self.brand or self.name
+
+
+@dataclass(frozen=True, slots=True)
+class Website:
+    """A website with its store views, the first being its default."""
+
+    code: str
+    name: str
+    store_views: tuple[StoreView, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Purchase:
+    """An order of a customer, for the conversions report; ``at`` in UTC."""
+
+    customer_key: str
+    at: datetime
+    amount: Decimal
+    currency: str
+
+
+class Host:
+    """What a store tells the plugin. Subclass it and override what differs."""
+
+    customer_model: type[Any]
+    registration_endpoints: Sequence[str] = ()
+    registration_form: type[Any] | None = None
+    email_field = "email"
+    base = "base.html"
+    blocks: Mapping[str, str] = {"content": "content", "title": "title"}
+
+    def current_customer(self) -> Any | None:
+        """Return the signed-in customer, never a member of staff, or None."""
+        raise NotImplementedError
+
+    def is_signed_in(self) -> bool:
+        """Return whether anybody, customer or staff, is signed in."""
+        return self.current_customer() is not None or self.is_staff()
+
+    def is_staff(self) -> bool:
+        """Return whether the signed-in person works for the store."""
+        return False
+
+    def staff_key(self) -> tuple[str, str]:
+        """Return key and name of the signed-in member of staff, for the history."""
+        return "", ""
+
+    def may(self, right: str) -> bool:
+        """Return whether the signed-in member of staff has one of :data:`RIGHTS`."""
+        return self.is_staff()
+
+    def key(self, customer: Any) -> str:
+        """Return what identifies a customer for ever, as a string."""
+        return str(customer.id)
+
+    def email(self, customer: Any) -> str:
+        """Return the customer's e-mail address."""
+        return str(customer.email)
+
+    def name(self, customer: Any) -> str:
+        """Return what the customer is called, "" where the store does not know."""
+        for attribute in ("name", "full_name", "first_name", "username"):
+            value = getattr(customer, attribute, None)
+            if isinstance(value, str) and value.strip():
+                return value
+        return ""
+
+    def group(self, customer: Any) -> str:
+        """Return the code of the customer's group; the default is the first group."""
+        return self.groups()[0].code
+
+    def website(self, customer: Any) -> str:
+        """Return the code of the website the customer belongs to."""
+        return self.current_store_view().website
+
+    def customers(self, session: Session, keys: Iterable[str]) -> dict[str, Any]:
+        """Return the customers with these keys, in one query; absent ones are left out."""
+        raise NotImplementedError
+
+    def customer_by_email(self, session: Session, email: str, website: str) -> Any | None:
+        """Return the customer of a website with this address, whatever its case."""
+        raise NotImplementedError
+
+    def assign_group(self, customer: Any, group: str) -> None:
+        """Put a new customer into a group, within the running transaction."""
+
+    def groups(self) -> Sequence[Group]:
+        """Return the customer groups; the first is the default for new accounts."""
+        return (Group("general", "General"),)
+
+    def websites(self) -> Sequence[Website]:
+        """Return the websites with their store views; the first is the default."""
+        view = StoreView("default", "Default Store View", "base")
+        return (Website("base", "Main Website", (view,)),)
+
+    def current_store_view(self) -> StoreView:
+        """Return the store view of this request."""
+        return self.websites()[0].store_views[0]
+
+    def enter_store_view(self, view: StoreView) -> None:
+        """Make this visitor's session use a store view; a link calls it."""
+
+    def senders(self, view: StoreView) -> Sequence[Sender]:
+        """Return the identities a store view may write as; the first is the default."""
+        name, email = _default_sender()
+        return (Sender("general", "General Contact", name, email),)
+
+    def purchases(self, session: Session, keys: Iterable[str]) -> Iterable[Purchase]:
+        """Return the orders of these customers, for the conversions report."""
+        return ()
+
+    def login_url(self, next_url: str) -> str | None:
+        """Return where to sign in and come back, or None to answer 401."""
+        return None
+
+    def registration_url(self) -> str:
+        """Return where an invited friend creates the account."""
+        return url_for(self.registration_endpoints[0])
+
+    def home_url(self) -> str:
+        """Return where the back office leads back to."""
+        return "/"
+
+    def context(self) -> Mapping[str, Any]:
+        """Return the variables that :attr:`base` needs on our pages."""
+        return {}
+
+
+class FlaskLoginHost(Host):
+    """A store with Flask-Login and one mapped customer class.
+
+    :param customer: the mapped class of a customer.
+    :param register: endpoint, or endpoints, where accounts are created.
+    :param login: endpoint of the sign-in page; Flask-Login's ``login_view`` otherwise.
+    :param staff: mapped flag, property or function of a user that is true for staff.
+    :param form: the registration form, to fill in and to check the invited address.
+    :param email: attribute of the customer that holds the address.
+    :param base: template that our storefront pages extend.
+    :param blocks: names of its blocks for ``content``, ``title`` and ``head``.
+    """
+
+    def __init__(  # noqa: PLR0913  # an integrator says it all in one call
+        self,
+        customer: type[Any],
+        *,
+        register: str | Sequence[str],
+        login: str | None = None,
+        staff: Any = None,
+        form: type[Any] | None = None,
+        email: str = "email",
+        email_field: str = "email",
+        base: str = "base.html",
+        blocks: Mapping[str, str] | None = None,
+    ) -> None:
+        self.customer_model = customer
+        self.registration_endpoints = (register,) if isinstance(register, str) else tuple(register)
+        self.registration_form = form
+        self.email_field = email_field
+        self.email_attribute = email
+        self.login_endpoint = login
+        self.base = base
+        if blocks is not None:
+            self.blocks = blocks
+        self._staff = _flag_reader(staff)
+
+    def _user(self) -> Any | None:
+        from flask_login import current_user  # only stores with Flask-Login come here
+
+        user = current_user._get_current_object() if current_user else None
+        return user if user is not None and user.is_authenticated else None
+
+    def is_signed_in(self) -> bool:
+        """Return whether Flask-Login knows who this is."""
+        return self._user() is not None
+
+    def current_customer(self) -> Any | None:
+        """Return Flask-Login's user where it is a customer and no member of staff."""
+        user = self._user()
+        is_customer = isinstance(user, self.customer_model) and not self._staff(user)
+        return user if is_customer else None
+
+    def is_staff(self) -> bool:
+        """Return whether the user is flagged as staff, or of another class than customers."""
+        user = self._user()
+        if user is None:
+            return False
+        return bool(self._staff(user)) or not isinstance(user, self.customer_model)
+
+    def staff_key(self) -> tuple[str, str]:
+        """Return Flask-Login's id of the user and the name."""
+        user = self._user()
+        if user is None:
+            return "", ""
+        return str(user.get_id()), self.name(user) or str(getattr(user, self.email_attribute, ""))
+
+    def key(self, customer: Any) -> str:
+        """Return the primary key, its parts joined by commas."""
+        identity = sa.inspect(customer).mapper.primary_key_from_instance(customer)
+        return ",".join(str(part) for part in identity)
+
+    def email(self, customer: Any) -> str:
+        """Return the attribute that was named for the address."""
+        return str(getattr(customer, self.email_attribute) or "")
+
+    def name(self, customer: Any) -> str:
+        """Return the customer's name, the address where there is none."""
+        return super().name(customer) or str(getattr(customer, self.email_attribute, "") or "")
+
+    def customers(self, session: Session, keys: Iterable[str]) -> dict[str, Any]:
+        """Return the customers with these primary keys."""
+        column = sa.inspect(self.customer_model).primary_key[0]
+        values = [value for key in keys if (value := _typed(column, key)) is not None]
+        found = session.scalars(sa.select(self.customer_model).where(column.in_(values)))
+        return {self.key(customer): customer for customer in found}
+
+    def customer_by_email(self, session: Session, email: str, website: str) -> Any | None:
+        """Return the customer whose address is this one, whatever its case."""
+        column = getattr(self.customer_model, self.email_attribute)
+        query = sa.select(self.customer_model).where(sa.func.lower(column) == email.lower())
+        return session.scalars(query.limit(1)).first()
+
+    def login_url(self, next_url: str) -> str | None:
+        """Return the address of the sign-in page with ``next``."""
+        manager: Any = getattr(current_app, "login_manager", None)
+        endpoint = self.login_endpoint or (manager.login_view if manager is not None else None)
+        if endpoint is None:
+            return None
+        try:
+            return url_for(endpoint, next=next_url)
+        except BuildError:
+            return str(endpoint)
+
+
+def _default_sender() -> tuple[str, str]:
+    """Read MAIL_DEFAULT_SENDER, which is an address or a pair of name and address."""
+    configured = current_app.config.get("MAIL_DEFAULT_SENDER")
+    if isinstance(configured, (tuple, list)):
+        return str(configured[0]), str(configured[1])
+    return current_app.name, str(configured or "")
+
+
+def _flag_reader(flag: Any) -> Callable[[Any], bool]:
+    """Make ``Customer.is_staff`` readable on a user, however the store declares it."""
+    if flag is None:
+        return lambda user: False
+    if isinstance(flag, property):
+        return lambda user: bool(flag.__get__(user)) if _has(user, flag) else False
+    name = getattr(flag, "key", None)
+    if isinstance(name, str):
+        return lambda user: bool(getattr(user, name, False))
+    return lambda user: bool(flag(user))
+
+
+def _has(user: Any, flag: property) -> bool:
+    return any(flag is member for cls in type(user).__mro__ for member in vars(cls).values())
+
+
+def _typed(column: Any, key: str) -> Any | None:
+    """Turn a stored key into the type of the store's primary key, None if it cannot be."""
+    try:
+        return column.type.python_type(key)
+    except (TypeError, ValueError):
+        return None

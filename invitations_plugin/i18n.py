@@ -1,0 +1,124 @@
+"""The plugin's own translations, in a domain beside the store's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from babel import Locale, dates, numbers, support
+from babel.core import UnknownLocaleError
+from flask import Flask
+from flask_babel import Babel, Domain, force_locale, get_locale
+
+from .host import StoreView
+
+DOMAIN = "invitations"
+DIRECTORY = Path(__file__).parent / "translations"
+LANGUAGES = ("en", "it", "sv", "zh_Hans", "fr", "nl")
+TRADITIONAL = {"TW", "HK", "MO"}
+
+
+class _Domain(Domain):  # type: ignore[misc]  # Flask-Babel ships no types
+    """Find the catalogue of a language whatever alias the store gives it."""
+
+    def get_translations(self) -> support.NullTranslations:
+        return _catalogue(language(get_locale()))
+
+
+@cache
+def _catalogue(name: str) -> support.NullTranslations:
+    return support.Translations.load(str(DIRECTORY), [name], DOMAIN)
+
+
+def language(locale: Locale | None) -> str:
+    """Return which of :data:`LANGUAGES` serves a locale; English where none does."""
+    if locale is None:
+        return "en"
+    if locale.language == "zh":
+        traditional = locale.script == "Hant" or locale.territory in TRADITIONAL
+        return "en" if traditional else "zh_Hans"
+    return locale.language if locale.language in LANGUAGES else "en"
+
+
+_domain = _Domain([str(DIRECTORY)], DOMAIN)
+
+
+def gettext(message: str, **variables: Any) -> str:
+    """Translate a message into the current locale and fill in its variables."""
+    translated = str(_domain.get_translations().ugettext(message)) if message else ""
+    return translated % variables if variables else translated
+
+
+def ngettext(singular: str, plural: str, num: int, **variables: Any) -> str:
+    """Translate a message by a number, which it may show as ``%(num)s``."""
+    translated = str(_domain.get_translations().ungettext(singular, plural, num))
+    return translated % {"num": num, **variables}
+
+
+def n_(message: str) -> str:
+    """Mark a message for the catalogues that is translated where it is shown."""
+    return message
+
+
+def init_babel(app: Flask) -> None:
+    """Give the app a Flask-Babel where the store has none (yet)."""
+    if "babel" not in app.extensions:
+        Babel(app, configure_jinja=False)
+
+
+@contextmanager
+def speaking(view: StoreView) -> Iterator[None]:
+    """Use the language of a store view; the store's own choice where it names none."""
+    locale = _parse(view.locale)
+    if locale is None:
+        yield
+        return
+    with force_locale(locale):
+        yield
+
+
+def _parse(code: str | None) -> Locale | None:
+    try:
+        return Locale.parse(code, sep="-" if code and "-" in code else "_") if code else None
+    except (UnknownLocaleError, ValueError):
+        return None
+
+
+def locale() -> Locale:
+    """Return the current locale."""
+    return get_locale() or Locale("en")
+
+
+def html_lang() -> str:
+    """Return the language of our texts on this page as HTML's ``lang`` wants it."""
+    return language(locale()).replace("_", "-")
+
+
+def local(value: datetime, view: StoreView) -> datetime:
+    """Move a moment kept in UTC into the time zone of a store view."""
+    return value.replace(tzinfo=UTC).astimezone(ZoneInfo(view.timezone))
+
+
+def format_date(value: datetime | None, view: StoreView) -> str:
+    """Return a date in the reader's locale and the store view's zone, "" for None."""
+    if value is None:
+        return ""
+    return str(dates.format_date(local(value, view), "medium", locale=locale()))
+
+
+def format_datetime(value: datetime | None, view: StoreView) -> str:
+    """Return date and time in the reader's locale and the store view's zone, "" for None."""
+    if value is None:
+        return ""
+    text = dates.format_datetime(local(value, view), "short", tzinfo=None, locale=locale())
+    return str(text)
+
+
+def format_number(value: int) -> str:
+    """Return a whole number as the reader's locale groups its digits."""
+    return str(numbers.format_decimal(value, locale=locale()))

@@ -1,0 +1,242 @@
+"""The plugin's tables, on a metadata of their own.
+
+They live in the store's database beside its tables, without a foreign key into them:
+the inviter and the new customer are kept by the store's key as a string.
+"""
+
+from __future__ import annotations
+
+import secrets
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, ClassVar
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from .clock import now
+
+NAMING = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+BigId = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+# Sorted by code point on both databases, so that pages by key agree with the index.
+SortedText = sa.String(320).with_variant(postgresql.VARCHAR(320, collation="C"), "postgresql")
+
+
+class Base(DeclarativeBase):
+    """Declarative base of the plugin's own metadata."""
+
+    metadata = sa.MetaData(naming_convention=NAMING)
+    type_annotation_map: ClassVar[dict[Any, Any]] = {str: sa.String(64), datetime: sa.DateTime()}
+
+
+class Status(StrEnum):
+    """Where an invitation stands."""
+
+    NOT_SENT = "not_sent"
+    SENT = "sent"
+    ACCEPTED = "accepted"
+    DISCARDED = "discarded"
+    DECLINED = "declined"
+    EXPIRED = "expired"
+
+
+class MailState(StrEnum):
+    """How far an invitation's mail got, apart from its status."""
+
+    QUEUED = "queued"
+    SENDING = "sending"
+    DELIVERED = "delivered"
+    FAILED = "failed"
+    PARKED = "parked"
+    SKIPPED = "skipped"
+
+
+class OutboxState(StrEnum):
+    """Where a mail that still has to leave stands."""
+
+    QUEUED = "queued"
+    CLAIMED = "claimed"
+    SENDING = "sending"
+    PARKED = "parked"
+
+
+def new_public_id() -> str:
+    """Return 128 random bits: what a link is made from, once signed."""
+    return secrets.token_urlsafe(16)
+
+
+def _one_of(column: str, values: type[StrEnum]) -> str:
+    return f"{column} IN ({', '.join(repr(value.value) for value in values)})"
+
+
+class Invitation(Base):
+    """One invitation of one address by one inviter on one website, for ever.
+
+    ``inviter_key`` is "" where staff invited. ``email`` is the address as mail goes to
+    it, empty once purged; ``email_hash`` outlives it and keeps the row unique;
+    ``recipient_hash`` folds tags and counts what one mailbox receives. ``sender_canceled``
+    is what a sender believes to have canceled after the invited person declined.
+    """
+
+    __tablename__ = "invitations_invitation"
+    __table_args__ = (
+        sa.UniqueConstraint("website", "inviter_key", "email_hash"),
+        sa.UniqueConstraint("public_id"),
+        sa.UniqueConstraint("customer_key"),
+        sa.CheckConstraint(_one_of("status", Status), name="status"),
+        sa.CheckConstraint(_one_of("mail_state", MailState), name="mail_state"),
+        sa.CheckConstraint(
+            "(status = 'accepted') = (registered_at IS NOT NULL)", name="accepted_registered"
+        ),
+        sa.CheckConstraint(
+            "(status = 'discarded') = (discarded_by IS NOT NULL)", name="discarded_by_someone"
+        ),
+        sa.CheckConstraint("status <> 'sent' OR sent_at IS NOT NULL", name="sent_at_known"),
+        sa.Index(None, "sent_at", "id"),
+        sa.Index(
+            "ix_invitations_invitation_registered_at_id",
+            "registered_at",
+            "id",
+            sqlite_where=sa.text("registered_at IS NOT NULL"),
+            postgresql_where=sa.text("registered_at IS NOT NULL"),
+        ),
+        sa.Index(None, "inviter_email", "id"),
+        sa.Index(None, "email", "id"),
+        sa.Index(None, "status", "id"),
+        sa.Index(None, "website", "id"),
+        sa.Index(None, "group_code", "id"),
+        sa.Index(None, "inviter_key", "id"),
+        sa.Index(None, "email_hash"),
+        sa.Index(None, "recipient_hash", "last_sent_at"),
+        sa.Index(
+            "ix_invitations_invitation_open_expires_at",
+            "expires_at",
+            sqlite_where=sa.text("status IN ('not_sent', 'sent')"),
+            postgresql_where=sa.text("status IN ('not_sent', 'sent')"),
+        ),
+        {"sqlite_autoincrement": True},
+    )
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    public_id: Mapped[str] = mapped_column(sa.String(32), default=new_public_id)
+    website: Mapped[str]
+    store_view: Mapped[str]
+    inviter_key: Mapped[str] = mapped_column(default="")
+    inviter_email: Mapped[str | None] = mapped_column(SortedText)
+    inviter_name: Mapped[str] = mapped_column(sa.String(255), default="")
+    email: Mapped[str | None] = mapped_column(SortedText)
+    email_hash: Mapped[str]
+    recipient_hash: Mapped[str]
+    message: Mapped[str | None] = mapped_column(sa.Text())
+    group_code: Mapped[str]
+    status: Mapped[str] = mapped_column(sa.String(12), default=Status.NOT_SENT)
+    discarded_by: Mapped[str | None] = mapped_column(sa.String(8))
+    sender_canceled: Mapped[bool] = mapped_column(default=False)
+    mail_state: Mapped[str] = mapped_column(sa.String(12), default=MailState.QUEUED)
+    mail_error: Mapped[str | None] = mapped_column(sa.String(255))
+    mail_tries: Mapped[int] = mapped_column(default=0)
+    created_at: Mapped[datetime] = mapped_column(default=now)
+    sent_at: Mapped[datetime | None]
+    last_sent_at: Mapped[datetime | None]
+    registered_at: Mapped[datetime | None]
+    expires_at: Mapped[datetime]
+    purged_at: Mapped[datetime | None]
+    customer_key: Mapped[str | None]
+    existing_customer: Mapped[bool] = mapped_column(default=False)
+    submission: Mapped[str | None] = mapped_column(index=True)
+    version: Mapped[int] = mapped_column(default=1)
+
+
+class History(Base):
+    """One thing that happened to an invitation: who, when, from, to, why."""
+
+    __tablename__ = "invitations_history"
+    __table_args__ = (sa.Index(None, "invitation_id", "id"), {"sqlite_autoincrement": True})
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    invitation_id: Mapped[int] = mapped_column(
+        BigId, sa.ForeignKey(Invitation.id, ondelete="CASCADE")
+    )
+    at: Mapped[datetime] = mapped_column(default=now)
+    actor_kind: Mapped[str] = mapped_column(sa.String(8))
+    actor_key: Mapped[str] = mapped_column(default="")
+    actor_name: Mapped[str] = mapped_column(sa.String(255), default="")
+    action: Mapped[str] = mapped_column(sa.String(24))
+    from_status: Mapped[str | None] = mapped_column(sa.String(12))
+    to_status: Mapped[str | None] = mapped_column(sa.String(12))
+    reason: Mapped[str | None] = mapped_column(sa.String(255))
+
+
+class Outbox(Base):
+    """A mail that still has to leave; it is deleted when its outcome is known.
+
+    ``claim`` is the fencing token of the worker that holds the row until
+    ``lease_until``; ``ambiguous`` counts the tries whose end nobody knows.
+    """
+
+    __tablename__ = "invitations_outbox"
+    __table_args__ = (
+        sa.UniqueConstraint("message_id"),
+        sa.CheckConstraint(_one_of("state", OutboxState), name="state"),
+        sa.Index(None, "state", "due_at", "id"),
+        sa.Index(None, "invitation_id"),
+        {"sqlite_autoincrement": True},
+    )
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    invitation_id: Mapped[int | None] = mapped_column(
+        BigId, sa.ForeignKey(Invitation.id, ondelete="CASCADE")
+    )
+    kind: Mapped[str] = mapped_column(sa.String(16), default="invitation")
+    recipient: Mapped[str | None] = mapped_column(sa.String(320))
+    payload: Mapped[dict[str, Any] | None] = mapped_column(sa.JSON())
+    message_id: Mapped[str] = mapped_column(sa.String(255))
+    state: Mapped[str] = mapped_column(sa.String(12), default=OutboxState.QUEUED)
+    created_at: Mapped[datetime] = mapped_column(default=now)
+    due_at: Mapped[datetime] = mapped_column(default=now)
+    tries: Mapped[int] = mapped_column(default=0)
+    ambiguous: Mapped[int] = mapped_column(default=0)
+    claim: Mapped[str | None]
+    lease_until: Mapped[datetime | None]
+    last_error: Mapped[str | None] = mapped_column(sa.String(255))
+
+
+class SettingOverride(Base):
+    """A setting's value for one scope, where it differs from the wider one."""
+
+    __tablename__ = "invitations_setting"
+    __table_args__ = (sa.CheckConstraint("scope IN ('default', 'website', 'store')", name="scope"),)
+
+    scope: Mapped[str] = mapped_column(sa.String(8), primary_key=True)
+    scope_code: Mapped[str] = mapped_column(primary_key=True, default="")
+    name: Mapped[str] = mapped_column(primary_key=True)
+    value: Mapped[Any] = mapped_column(sa.JSON())
+    updated_at: Mapped[datetime] = mapped_column(default=now, onupdate=now)
+    updated_by: Mapped[str] = mapped_column(sa.String(255), default="")
+
+
+class OptOut(Base):
+    """A mailbox that wants no invitation from this store, as a keyed hash."""
+
+    __tablename__ = "invitations_opt_out"
+
+    email_hash: Mapped[str] = mapped_column(primary_key=True)
+    created_at: Mapped[datetime] = mapped_column(default=now)
+
+
+class Quota(Base):
+    """A row that two submissions of one sender take in turn, so that counts hold."""
+
+    __tablename__ = "invitations_quota"
+
+    subject: Mapped[str] = mapped_column(sa.String(160), primary_key=True)
+    taken: Mapped[int] = mapped_column(sa.BigInteger(), default=0)
+    updated_at: Mapped[datetime] = mapped_column(default=now)

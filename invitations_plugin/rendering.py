@@ -1,0 +1,156 @@
+"""Our pages: inside the store's base template, or as the fragment that htmx asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from flask import Response, current_app, g, make_response, request, session, url_for
+from flask_wtf.csrf import generate_csrf
+from jinja2 import Environment, Template, nodes
+from jinja2.exceptions import TemplateNotFound
+
+from .host import Host, StoreView
+from .i18n import format_date, format_datetime, gettext, html_lang, ngettext
+
+NOTICES = "invitations_notices"
+# What breaks no theme; the rest of the policy of such a page is the store's.
+HOST_POLICY = "object-src 'none'; base-uri 'self'; frame-ancestors 'self'; form-action 'self'"
+STRICT_POLICY = (
+    "default-src 'self'; script-src 'self'; style-src 'self'; img-src 'self'; "
+    "object-src 'none'; base-uri 'none'; frame-ancestors 'none'; form-action 'self'"
+)
+
+_SHIM = """{%% extends inv_base %%}
+{%% block %(title)s %%}{%% block inv_title %%}{%% endblock %%}{%% endblock %%}
+%(head_block)s
+{%% block %(content)s %%}%(head_here)s
+<div class="inv" id="inv" lang="{{ inv_lang }}" data-hx-headers='{"X-CSRFToken": "{{ inv_csrf }}"}'>
+{%% block inv_content %%}{%% endblock %%}
+</div>
+{%% endblock %%}
+"""
+_ASSETS = '{% include "invitations/storefront/_assets.html" %}'
+
+
+def notify(kind: str, text: str) -> None:
+    """Keep a notice for the next of our pages; a store's base may show no flashes."""
+    session[NOTICES] = [*session.get(NOTICES, []), {"kind": kind, "text": text}]
+
+
+def _take_notices() -> list[dict[str, str]]:
+    taken: list[dict[str, str]] = session.pop(NOTICES, []) if NOTICES in session else []
+    return taken
+
+
+def wants_fragment() -> bool:
+    """Return whether htmx asks for a piece; a restored history entry is a whole page."""
+    headers = request.headers
+    return "HX-Request" in headers and "HX-History-Restore-Request" not in headers
+
+
+def render(
+    name: str, fragment: str | None = None, *, view: StoreView, status: int = 200, **context: Any
+) -> Response:
+    """Render one of our templates, or its fragment where htmx asks for it."""
+    piece = fragment is not None and wants_fragment()
+    chosen = fragment if piece and fragment is not None else name
+    template = current_app.jinja_env.get_template(f"invitations/{chosen}")
+    variables = {**_common(view), **context}
+    if not piece:
+        current_app.update_template_context(variables)
+    response = make_response(template.render(variables), status)
+    response.vary.update(("HX-Request", "Cookie"))
+    if piece:
+        response.headers["X-Invitations-Fragment"] = "1"
+    return response
+
+
+def _common(view: StoreView) -> dict[str, Any]:
+    host: Host = current_app.extensions["invitations"].host
+    return {
+        **host.context(),
+        "inv_t": gettext,
+        "inv_nt": ngettext,
+        "inv_lang": html_lang(),
+        "inv_base": host.base,
+        "inv_layout": layout(host),
+        "inv_url": url_for,
+        "inv_csrf": generate_csrf(),
+        "inv_store_name": view.store_name,
+        "inv_notices": _take_notices(),
+        "inv_date": lambda value: format_date(value, view),
+        "inv_datetime": lambda value: format_datetime(value, view),
+    }
+
+
+def layout(host: Host) -> Template:
+    """Return the template between ours and the store's base, made from its block names.
+
+    :raises RuntimeError: when the base does not have a block that was named.
+    """
+    state = current_app.extensions["invitations"]
+    if state.layout is None:
+        state.layout = _make_layout(current_app.jinja_env, host.base, host.blocks)
+    made: Template = state.layout
+    return made
+
+
+def _make_layout(env: Environment, base: str, blocks: Mapping[str, str]) -> Template:
+    names = {"content": "content", "title": "title", **blocks}
+    missing = sorted(set(names.values()) - _blocks_of(env, base))
+    if missing:
+        raise RuntimeError(
+            f"The template {base!r} has no block {', '.join(missing)}: our pages would be"
+            " blank. Name its blocks by the host's 'blocks', for example"
+            " {'content': 'body', 'title': 'title'}."
+        )
+    head = names.get("head")
+    head_block = f"{{% block {head} %}}{{{{ super() }}}}{_ASSETS}{{% endblock %}}" if head else ""
+    source = _SHIM % {**names, "head_block": head_block, "head_here": "" if head else _ASSETS}
+    return env.from_string(source)
+
+
+def _blocks_of(env: Environment, name: str) -> set[str]:
+    """Return the names of the blocks of a template and of all that it extends."""
+    found: set[str] = set()
+    current: str | None = name
+    while current is not None:
+        if env.loader is None:
+            raise TemplateNotFound(current)
+        tree = env.parse(env.loader.get_source(env, current)[0])
+        found |= {block.name for block in tree.find_all(nodes.Block)}
+        parent = next(tree.find_all(nodes.Extends), None)
+        is_named = parent is not None and isinstance(parent.template, nodes.Const)
+        current = str(parent.template.value) if parent is not None and is_named else None  # type: ignore[attr-defined]
+    return found
+
+
+def redirect_to(url: str) -> Response:
+    """Send the browser elsewhere: by a header that htmx follows as a whole page."""
+    if "HX-Request" in request.headers:
+        response = make_response("", 200)
+        response.headers["HX-Redirect"] = url
+        return response
+    response = make_response("", 302)
+    response.headers["Location"] = url
+    return response
+
+
+def sign_in_first(host: Host) -> Response:
+    """Lead an anonymous visitor to the store's sign-in and back, or answer 401."""
+    is_page = request.method == "GET" and not wants_fragment()
+    here = request.full_path.rstrip("?") if is_page else url_for("invitations.index")
+    url = host.login_url(here)
+    return redirect_to(url) if url else make_response("", 401)
+
+
+def add_headers(response: Response) -> Response:
+    """Protect a page of ours as far as it does not break the store's theme."""
+    strict = g.get("invitations_strict", current_app.config["INVITATIONS_STRICT_POLICY"])
+    headers = response.headers
+    headers.setdefault("Content-Security-Policy", STRICT_POLICY if strict else HOST_POLICY)
+    headers.setdefault("Referrer-Policy", "same-origin")
+    headers.setdefault("X-Content-Type-Options", "nosniff")
+    headers["Cache-Control"] = "no-store, private"
+    return response

@@ -1,0 +1,140 @@
+"""The invited friend's pages: the landing of a link, decline, opt-out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Blueprint, Response, abort, g, redirect, request, url_for
+
+from ..addresses import hint
+from ..database import atomically, session
+from ..events import announce
+from ..held import find, held, hold, read, release
+from ..lifecycle import Changed, IllegalMove, decline
+from ..links import OPT_OUT, BadLink, unsign
+from ..models import Invitation
+from ..opt_outs import opt_out as keep_out
+from ..protection import protect
+from ..rendering import render
+from ..signals import invitation_declined, opted_out
+from ..state import host, settings_of, store_view
+from ..text import defang
+
+invitee = Blueprint("invitations_invitee", __name__)
+
+
+OPT_OUT_ENDPOINT = "invitations_invitee.opt_out"
+
+
+def admit() -> None:
+    """Close everything but the opt-out where invitations are off."""
+    if request.endpoint != OPT_OUT_ENDPOINT and not settings_of(g.inv_view).enabled:
+        abort(404)
+
+
+protect(invitee, "storefront", admit, free=(OPT_OUT_ENDPOINT,))
+
+
+@invitee.get("/<link>")
+def follow(link: str) -> Any:
+    """Keep a link and lead on to an address without it; nothing else changes."""
+    row = find(link)
+    if row is None:
+        return gone()
+    host().enter_store_view(store_view(row.store_view))
+    hold(link)
+    return redirect(url_for("invitations_invitee.welcome"))
+
+
+@invitee.get("/<link>/sign-in")
+def sign_in(link: str) -> Any:
+    """Lead somebody who has an account to the sign-in of the invitation's store view."""
+    row = read(link)
+    if row is None:
+        return gone()
+    host().enter_store_view(store_view(row.store_view))
+    return redirect(host().login_url(url_for("invitations.index")) or "/")
+
+
+@invitee.get("/welcome")
+def welcome() -> Response:
+    """Show who invited, and the ways to answer."""
+    row = held()
+    if row is None:
+        return gone()
+    return _render(
+        "storefront/welcome.html",
+        inviter_name=defang(row.inviter_name),
+        store_name=g.inv_view.store_name,
+        address_hint=hint(row.email or ""),
+        message=row.message,
+        expires_at=row.expires_at,
+        register_url=host().registration_url(),
+        login_url=host().login_url(url_for("invitations.index")),
+        signed_in=host().is_signed_in(),
+    )
+
+
+@invitee.post("/decline", endpoint="decline")
+def decline_invitation() -> Response:
+    """Decline the invitation whose link this visitor holds."""
+    row = held()
+    if row is None:
+        return gone()
+    try:
+        atomically(lambda: _decline(row.id))
+    except (IllegalMove, Changed):
+        return gone()
+    release()
+    announce(invitation_declined, [row])
+    return _render("storefront/declined.html")
+
+
+@invitee.post("/release", endpoint="release")
+def go_on_without() -> Any:
+    """Forget the link, and register like anybody."""
+    release()
+    return redirect(host().registration_url())
+
+
+@invitee.route("/opt-out/<link>", methods=["GET", "POST"])
+def opt_out(link: str) -> Response:
+    """Keep a mailbox free of invitations; the same answer whatever the link is.
+
+    RFC 8058's one-click POST comes from a mail program: no session, no token.
+    """
+    if request.method == "POST":
+        atomically(lambda: _keep_out(link))
+    return _render("storefront/opt_out.html", done=request.method == "POST")
+
+
+def gone() -> Response:
+    """Answer with the neutral page: the same for unknown, ended, used and closed links."""
+    return _render("storefront/gone.html", status=404)
+
+
+@invitee.after_request
+def keep_private(response: Response) -> Response:
+    """Keep the landing and its link out of search engines."""
+    response.headers["X-Robots-Tag"] = "noindex, nofollow"
+    return response
+
+
+def _render(name: str, status: int = 200, **context: Any) -> Response:
+    return render(name, view=g.inv_view, status=status, **context)
+
+
+def _decline(invitation_id: int) -> None:
+    row = session().get(Invitation, invitation_id, populate_existing=True)
+    if row is None:
+        raise Changed("decline")
+    decline(session(), row)
+
+
+def _keep_out(link: str) -> None:
+    try:
+        email_hash = unsign(link, OPT_OUT)
+    except BadLink:
+        return
+    if keep_out(session(), email_hash):
+        announce(opted_out, [])

@@ -1,0 +1,104 @@
+"""Who calls the delivery: a thread in the process, or a process of its own.
+
+They are only clocks: what has to be done, and by whom, stands in the database.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+
+from flask import Flask
+
+from . import delivery
+from .database import atomically, session
+from .lifecycle import expire_due
+from .state import State
+
+log = logging.getLogger(__name__)
+
+POLL = 2.0  # seconds between looks at the outbox that nobody asked for
+PAUSE = 30.0  # seconds of rest for a mail server that is away
+HOUR = 3600.0
+
+
+class Clock:
+    """What a worker does, look after look, until it is told to stop."""
+
+    def __init__(self, app: Flask) -> None:
+        self.app = app
+        self.stop_asked = threading.Event()
+        self._woken = threading.Event()
+        self._next_upkeep = 0.0
+
+    def wake(self) -> None:
+        """Look at the outbox now."""
+        self._woken.set()
+
+    def stop(self) -> None:
+        """End after the message in hand."""
+        self.stop_asked.set()
+        self._woken.set()
+
+    def run(self) -> None:
+        """Look, wait, look again; no fault of one look ends the worker."""
+        while not self.stop_asked.is_set():
+            pause = POLL
+            try:
+                with self.app.app_context():
+                    pause = self._look()
+            except Exception:
+                log.exception("A look at the outbox failed; the next one comes")
+            self._woken.wait(pause)
+            self._woken.clear()
+
+    def _look(self) -> float:
+        if time.monotonic() >= self._next_upkeep:
+            self._next_upkeep = time.monotonic() + HOUR
+            expire_all()
+        report = delivery.deliver(stop=self.stop_asked.is_set)
+        return PAUSE if report.unreachable else POLL
+
+
+class DeliveryThread(Clock):
+    """The clock in a thread of the store's own process."""
+
+    def __init__(self, app: Flask) -> None:
+        super().__init__(app)
+        self.pid = os.getpid()
+        self._thread = threading.Thread(target=self.run, name="invitations", daemon=True)
+        self._thread.start()
+
+    @property
+    def is_alive(self) -> bool:
+        """Return whether it runs in this process: a fork keeps the object, not the thread."""
+        return self.pid == os.getpid() and self._thread.is_alive()
+
+    def end(self, timeout: float = 30.0) -> None:
+        """Stop and wait, up to ``timeout`` seconds."""
+        self.stop()
+        self._thread.join(timeout)
+
+
+_starting = threading.Lock()
+
+
+def start_thread(mounted: State) -> None:
+    """Start the delivery in this process, once, where the app wants it here."""
+    if mounted.app.config["INVITATIONS_DELIVERY"] != "thread":
+        return
+    if mounted.thread is not None and mounted.thread.is_alive:
+        return
+    with _starting:
+        if mounted.thread is None or not mounted.thread.is_alive:
+            mounted.thread = DeliveryThread(mounted.app)
+
+
+def expire_all() -> int:
+    """Mark every invitation whose link has ended; return how many."""
+    total = 0
+    while done := atomically(lambda: expire_due(session())):
+        total += done
+    return total

@@ -1,0 +1,117 @@
+"""The demo's accounts and their first orders."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import click
+import sqlalchemy as sa
+from flask import Flask, current_app
+from flask.cli import AppGroup
+
+from .addresses import fold
+from .database import db, prepare
+from .goods import CURRENCY, GOODS
+from .models import Customer, Order, Staff, hash_password
+
+PASSWORD = "invite-me-2026"  # noqa: S105 - printed at every start, of no worth
+EVERYTHING = "view create discard export configure deliver report"
+
+# Address, name, website, group, then what was bought when (in UTC).
+CUSTOMERS = (
+    (
+        "veronica@example.com",
+        "Veronica Costello",
+        "main",
+        "general",
+        (("teapot", "2026-03-14T09:26"), ("cups", "2026-05-02T18:05")),
+    ),
+    (
+        "marcus@example.com",
+        "Marcus Lindqvist",
+        "main",
+        "vip",
+        (
+            ("lamp", "2025-11-28T20:41"),
+            ("blanket", "2026-01-09T07:12"),
+            ("board", "2026-06-20T12:30"),
+        ),
+    ),
+    (
+        "giulia@example.com",
+        "Giulia Moretti",
+        "private",
+        "general",
+        (("vase", "2026-04-18T16:55"),),
+    ),
+)
+STAFF = (
+    ("admin@example.com", "Ada Admin", EVERYTHING),
+    ("clerk@example.com", "Carl Clerk", "view"),
+)
+
+commands = AppGroup("demo", help="The demo's accounts and data.")
+
+
+def init_app(app: Flask) -> None:
+    """Add ``flask demo``."""
+    app.cli.add_command(commands)
+
+
+@commands.command("seed")
+def _seed_command() -> None:
+    """Prepare the database and add the demo's accounts that are missing."""
+    prepare(current_app._get_current_object())  # type: ignore[attr-defined]
+    click.echo(f"{seed()} accounts added.")
+
+
+def seed() -> int:
+    """Add the accounts that are missing and return how many were."""
+    password_hash = hash_password(PASSWORD)
+    missing = [*_missing_customers(password_hash), *_missing_staff(password_hash)]
+    db.session.add_all(missing)
+    db.session.flush()
+    db.session.add_all(order for account in missing for order in _orders(account))
+    db.session.commit()
+    return len(missing)
+
+
+def _missing_customers(password_hash: str) -> list[Customer | Staff]:
+    rows = db.session.execute(sa.select(Customer.website_code, Customer.email_folded))
+    known = {(website, email) for website, email in rows}
+    return [
+        Customer(
+            email=email,
+            name=name,
+            website_code=website,
+            group_code=group,
+            password_hash=password_hash,
+        )
+        for email, name, website, group, _ in CUSTOMERS
+        if (website, fold(email)) not in known
+    ]
+
+
+def _missing_staff(password_hash: str) -> list[Customer | Staff]:
+    known = set(db.session.scalars(sa.select(Staff.email)))
+    return [
+        Staff(email=email, name=name, rights=rights, password_hash=password_hash)
+        for email, name, rights in STAFF
+        if email not in known
+    ]
+
+
+def _orders(account: Customer | Staff) -> list[Order]:
+    """Return what a new demo account bought before."""
+    bought = {email: orders for email, *_, orders in CUSTOMERS}.get(account.email, ())
+    return [
+        Order(
+            customer_id=account.id,
+            product=slug,
+            cents=int(GOODS[slug].price(account.website_code) * 100),
+            currency=CURRENCY,
+            at=datetime.fromisoformat(at),
+        )
+        for slug, at in bought
+        if isinstance(account, Customer)
+    ]

@@ -1,0 +1,92 @@
+"""Fixtures: makers of stores on both databases, and a real SMTP sink."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from .support.databases import Databases, server_url
+from .support.sink import Sink
+from .support.stores import Store, Visitor
+
+BASE_URL = "http://127.0.0.1"
+
+
+@pytest.fixture(scope="session")
+def databases(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Databases]:
+    """Databases to hand out, prepared once a run."""
+    folder = tmp_path_factory.mktemp("databases")
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "main")
+    handed_out = Databases(folder, cache(lambda: server_url(folder)), worker)
+    yield handed_out
+    handed_out.close()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request: pytest.FixtureRequest) -> str:
+    """Each test that touches rows runs on both databases."""
+    return str(request.param)
+
+
+@pytest.fixture
+def sink() -> Iterator[Sink]:
+    """A running mail server."""
+    with Sink() as running:
+        yield running
+
+
+@pytest.fixture
+def make_store(
+    databases: Databases, database: str, sink: Sink, tmp_path: Path
+) -> Iterator[Callable[..., Store]]:
+    """Return a function that mounts a store on an empty database, with its people in it."""
+    made: list[Store] = []
+
+    def make(kind: type[Store] = Store, **config: object) -> Store:
+        given = {
+            "INSTANCE_PATH": str(tmp_path),
+            "INVITATIONS_BASE_URL": BASE_URL,
+            "INVITATIONS_DELIVERY": "none",
+            "MAIL_PORT": sink.port,
+            "MAIL_SERVER": "127.0.0.1",
+            "MAIL_SUPPRESS_SEND": False,
+            "TESTING": True,
+        }
+
+        def prepare(url: str) -> None:
+            fresh = kind(**given, DATABASE_URL=url)
+            fresh.prepare()
+            fresh.close()
+
+        hand_out = databases.sqlite if database == "sqlite" else databases.postgresql
+        url = hand_out(kind.name, prepare, tmp_path)
+        store = kind(**given | {"DATABASE_URL": url} | config)
+        store.seed()
+        made.append(store)
+        return store
+
+    yield make
+    for store in made:
+        store.close()
+
+
+@pytest.fixture
+def store(make_store: Callable[..., Store]) -> Store:
+    """The sample store."""
+    return make_store()
+
+
+@pytest.fixture
+def veronica(store: Store) -> Visitor:
+    """A signed-in customer."""
+    return store.customer()
+
+
+@pytest.fixture
+def admin(store: Store) -> Visitor:
+    """A signed-in member of staff who may do everything."""
+    return store.staff()

