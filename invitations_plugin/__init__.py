@@ -15,6 +15,7 @@ from .signals import (
     invitation_sent,
     opted_out,
 )
+from .workers import start_delivery
 
 __version__ = "0.1.0"
 
@@ -36,5 +37,6 @@ __all__ = [
     "invitation_required",
     "invitation_sent",
     "opted_out",
+    "start_delivery",
     "upgrade",
 ]

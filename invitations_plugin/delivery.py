@@ -36,7 +36,7 @@ from .smtp import (
     connect,
     describe,
 )
-from .state import settings_of, store_view
+from .state import host, settings_of, store_view
 
 log = logging.getLogger(__name__)
 
@@ -248,7 +248,12 @@ def _begin(db: Session, entry: Entry) -> Invitation | None:
             _set_skipped(db, row, reason)
         return None
     _mine(db, entry, state=OutboxState.SENDING, lease_until=now() + SENDING_LEASE)
-    _set_mail(db, entry.invitation_id, mail_state=MailState.SENDING)
+    _set_mail(
+        db,
+        entry.invitation_id,
+        mail_state=MailState.SENDING,
+        existing_customer=_has_account(db, row),
+    )
     # The rest of the batch is kept from going stale while this message takes its time.
     db.execute(
         sa.update(Outbox)
@@ -256,6 +261,13 @@ def _begin(db: Session, entry: Entry) -> Invitation | None:
         .values(lease_until=now() + LEASE)
     )
     return row
+
+
+def _has_account(db: Session, row: Invitation | None) -> bool:
+    """Return whether the address is a customer's: found out here, where no sender can time it."""
+    if row is None or row.email is None:
+        return False
+    return host().customer_by_email(db, row.email, row.website) is not None
 
 
 def _reason_to_skip(db: Session, row: Invitation | None) -> str | None:

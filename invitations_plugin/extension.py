@@ -20,7 +20,7 @@ from .registration import init_registration
 from .settings import load_defaults
 from .state import State, state
 from .storefront import account, invitee
-from .workers import start_thread
+from .workers import start_delivery
 
 # What an app decides once, apart from the settings that have a value a store view.
 CONFIG: dict[str, tuple[Any, str]] = {
@@ -139,7 +139,7 @@ def _at_first_request() -> None:
         check_host(mounted.app)
         _take_over_csrf(mounted.app)
         mounted.checked = True
-    start_thread(mounted)
+    start_delivery(mounted.app)
 
 
 def _take_over_csrf(app: Flask) -> None:

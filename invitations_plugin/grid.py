@@ -76,6 +76,10 @@ class Query:
     after: str = ""
     before: str = ""
 
+    def in_force(self) -> list[str]:
+        """Return the names of the filters that could be read."""
+        return [name for name, text in self.filters.items() if text and name not in self.errors]
+
     def as_arguments(self) -> dict[str, str]:
         """Return the address's arguments that lead here, without the page."""
         chosen = {name: value for name, value in self.filters.items() if value}

@@ -115,8 +115,10 @@ def format_datetime(value: datetime | None, view: StoreView) -> str:
     """Return date and time in the reader's locale and the store view's zone, "" for None."""
     if value is None:
         return ""
-    text = dates.format_datetime(local(value, view), "short", tzinfo=None, locale=locale())
-    return str(text)
+    moment, reader = local(value, view), locale()
+    day = dates.format_date(moment, "medium", locale=reader)
+    time = dates.format_time(moment, "short", tzinfo=moment.tzinfo, locale=reader)
+    return str(dates.get_datetime_format("medium", locale=reader)).format(time, day)
 
 
 def format_number(value: int) -> str:

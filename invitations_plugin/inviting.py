@@ -80,11 +80,11 @@ def invite(
 ) -> list[Invitation]:
     """Write the invitations of a submission with their mails, in the running transaction.
 
-    A submission whose key was carried out already returns what it made then.
+    A submission that was carried out already returns what it made then.
 
     :raises Refused: one of its subclasses; nothing is written then.
     """
-    done = _made_before(session, asked)
+    done = _made_before(session, asked, hash_key)
     if done:
         return done
     if asked.inviter is not None:
@@ -94,12 +94,13 @@ def invite(
         _take_turn(session, f"sender:{asked.inviter.key}")
     found = find_invited(session, asked, hash_key)
     if found:
-        return _made_before(session, asked) or _refuse(found)
+        return _made_before(session, asked, hash_key) or _refuse(found)
     if asked.inviter is not None:
         _check_limits(session, asked.inviter.key, len(asked.addresses), settings)
     ids = _insert(session, asked, settings, hash_key)
     if len(ids) < len(asked.addresses):
-        return _made_before(session, asked) or _refuse(find_invited(session, asked, hash_key))
+        found = find_invited(session, asked, hash_key)
+        return _made_before(session, asked, hash_key) or _refuse(found)
     for invitation_id in ids:
         note(session, invitation_id, asked.actor, "create", None, Status.NOT_SENT)
     session.execute(
@@ -113,14 +114,13 @@ def _refuse(found: dict[Address, Invitation]) -> list[Invitation]:
     raise AlreadyInvited(found)
 
 
-def _made_before(session: Session, asked: Submission) -> list[Invitation]:
+def _made_before(session: Session, asked: Submission, hash_key: bytes) -> list[Invitation]:
+    """Return what this very form made; with other addresses in it, it is another form."""
     if asked.key is None:
         return []
-    row = Invitation
-    query = sa.select(row).where(
-        row.submission == asked.key, row.inviter_key == _inviter_key(asked)
-    )
-    return list(session.scalars(query.order_by(row.id)))
+    found = find_invited(session, asked, hash_key).values()
+    made = [row for row in found if row.submission == asked.key]
+    return sorted(made, key=lambda row: row.id) if len(made) == len(asked.addresses) else []
 
 
 def _inviter_key(asked: Submission) -> str:

@@ -57,8 +57,10 @@ MOVES: Final[dict[str, Move]] = {
     "discard": _move([S.NOT_SENT, S.SENT, S.EXPIRED], S.DISCARDED, SENDER, STAFF),
     "decline": _move([S.SENT], S.DECLINED, INVITEE),
     "expire": _move([S.NOT_SENT, S.SENT], S.EXPIRED, SYSTEM),
-    # From not sent only after the mail failed, from discarded only what one discarded oneself.
-    "resend": _move([S.NOT_SENT, S.SENT, S.EXPIRED, S.DISCARDED], S.NOT_SENT, SENDER, STAFF),
+    # From not sent only after the mail failed.
+    "resend": _move([S.NOT_SENT, S.SENT], S.NOT_SENT, SENDER, STAFF),
+    # A resend, too: of what has ended, or what the sender canceled. Staff reopen instead.
+    "renew": _move([S.EXPIRED, S.DISCARDED], S.NOT_SENT, SENDER),
     "reopen": _move([S.DISCARDED, S.DECLINED, S.EXPIRED], S.NOT_SENT, STAFF),
 }
 
@@ -199,7 +201,8 @@ def resend(
         changes = {"last_sent_at": now(), "expires_at": _fresh_mail(settings)["expires_at"]}
         _pretend(session, row, sender_canceled=False, **changes)
         return
-    move(session, row, "resend", actor, _fresh_mail(settings))
+    name = "resend" if row.status in OPEN else "renew"
+    move(session, row, name, actor, _fresh_mail(settings), action="resend")
     enqueue(session, row.id, "resend", domain)
 
 
@@ -223,14 +226,14 @@ def may_resend(row: Invitation, actor: Actor) -> bool:
         return False
     if row.status == Status.DECLINED:
         return actor.kind == SENDER
-    if row.status == Status.DISCARDED and actor.kind != row.discarded_by:
+    if row.status == Status.DISCARDED and row.discarded_by != SENDER:
         return False
     if row.status == Status.NOT_SENT and row.mail_state not in (
         MailState.FAILED,
         MailState.SKIPPED,
     ):
         return False
-    return is_legal("resend", row.status, actor)
+    return is_legal("resend", row.status, actor) or is_legal("renew", row.status, actor)
 
 
 def resend_possible_at(row: Invitation, settings: Settings) -> datetime | None:
@@ -275,8 +278,8 @@ def discard(session: Session, row: Invitation, actor: Actor) -> None:
     move(session, row, "discard", actor, {"discarded_by": actor.kind}, action=action)
 
 
-def discard_many(session: Session, ids: Sequence[int], actor: Actor) -> int:
-    """Discard those of the invitations that may be; return how many.
+def discard_many(session: Session, ids: Sequence[int], actor: Actor) -> list[int]:
+    """Discard those of the invitations that may be; return their ids.
 
     A statement a status, so that the history tells exactly what each one was before.
     """
@@ -295,7 +298,7 @@ def discard_many(session: Session, ids: Sequence[int], actor: Actor) -> int:
         ]
     if notes:
         session.execute(sa.insert(History), notes)
-    return len(notes)
+    return [each["invitation_id"] for each in notes]
 
 
 def decline(session: Session, row: Invitation) -> None:

@@ -137,11 +137,13 @@ def redirect_to(url: str) -> Response:
     return response
 
 
-def sign_in_first(host: Host) -> Response:
-    """Lead an anonymous visitor to the store's sign-in and back, or answer 401."""
-    is_page = request.method == "GET" and not wants_fragment()
-    here = request.full_path.rstrip("?") if is_page else url_for("invitations.index")
-    url = host.login_url(here)
+def sign_in_first(host: Host, start: str) -> Response:
+    """Lead an anonymous visitor to the store's sign-in and back, or answer 401.
+
+    ``start`` is the endpoint to come back to from what cannot be repeated, a POST.
+    """
+    is_page = request.method == "GET"
+    url = host.login_url(request.full_path.rstrip("?") if is_page else url_for(start))
     return redirect_to(url) if url else make_response("", 401)
 
 

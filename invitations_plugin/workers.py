@@ -85,8 +85,12 @@ class DeliveryThread(Clock):
 _starting = threading.Lock()
 
 
-def start_thread(mounted: State) -> None:
-    """Start the delivery in this process, once, where the app wants it here."""
+def start_delivery(app: Flask) -> None:
+    """Start the delivery in this process, once, where the app wants it here.
+
+    The first request does it too; a server that starts with mail waiting need not wait.
+    """
+    mounted: State = app.extensions["invitations"]
     if mounted.app.config["INVITATIONS_DELIVERY"] != "thread":
         return
     if mounted.thread is not None and mounted.thread.is_alive:

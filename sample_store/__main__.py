@@ -12,6 +12,8 @@ from typing import Any
 from flask import Flask
 from waitress import create_server
 
+from invitations_plugin import start_delivery
+
 from . import catcher, create_app, demo, stores
 from .config import LOOPBACK, read, uses_catcher
 from .database import prepare
@@ -31,6 +33,7 @@ def main() -> int:
         print(f"The store cannot start: {error}", file=sys.stderr)
         return 2
     _make_ready(app)
+    start_delivery(app)
     _greet(app, mail)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     create_server(app, sockets=[door], threads=THREADS).run()

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from .support.databases import Databases, server_url
+from .support.second_store import SecondStore
 from .support.sink import Sink
 from .support.stores import Store, Visitor
 
@@ -78,6 +79,12 @@ def make_store(
 def store(make_store: Callable[..., Store]) -> Store:
     """The sample store."""
     return make_store()
+
+
+@pytest.fixture(params=[Store, SecondStore], ids=["sample", "second"])
+def any_store(request: pytest.FixtureRequest, make_store: Callable[..., Store]) -> Store:
+    """The sample store, and then one that does everything another way."""
+    return make_store(request.param)
 
 
 @pytest.fixture

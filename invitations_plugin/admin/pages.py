@@ -87,7 +87,7 @@ def grid_context(query: Query, page: Page) -> dict[str, Any]:
         "dir": "desc" if query.descending else "asc",
         "columns": [_column(code, query) for code in words.COLUMNS],
         "filters": filters,
-        "chips": [_chip(name, query, called) for name, text in filters.items() if text],
+        "chips": [_chip(name, query, called) for name in query.in_force()],
         "clear_url": url_for("invitations_admin.grid"),
         "sizes": [(size, _url(query, size=size), size == query.size) for size in SIZES],
         "pager": _pager(query, page),
@@ -209,8 +209,8 @@ def detail_context(row: Invitation, entries: Sequence[History]) -> dict[str, Any
 
 def can_send(row: Invitation, actor: Actor) -> bool:
     """Return whether staff can send an invitation again, opening it where it was closed."""
-    is_reopened = row.status in (Status.DISCARDED, Status.DECLINED) and row.email is not None
-    return may_resend(row, actor) or is_reopened
+    is_reopened = is_legal("reopen", row.status, actor) and row.email is not None
+    return is_reopened or may_resend(row, actor)
 
 
 def _customer_email(row: Invitation) -> str:

@@ -61,7 +61,7 @@ def admit() -> Response | None:
     """Let staff in who have the right that the address needs."""
     g.invitations_strict = True
     if not host().is_signed_in():
-        return sign_in_first(host())
+        return sign_in_first(host(), "invitations_admin.grid")
     if not host().is_staff():
         abort(403)
     _need(RIGHTS[(request.endpoint or "").rpartition(".")[2]])
@@ -266,21 +266,26 @@ def _back_url(form: Mapping[str, str]) -> str:
 def _do(action: str, selection: Selection) -> int:
     """Do a mass action in chunks, each committed; return how many it changed."""
     step = _discard_chunk if action == "discard" else _send_chunk
-    actor, done = _actor(), 0
+    actor, total = _actor(), 0
     for ids in chunks(session(), selection):
-        done += atomically(lambda ids=ids: step(ids, actor))  # type: ignore[misc]
+        done = atomically(lambda ids=ids: step(ids, actor))  # type: ignore[misc]
+        total += len(done)
+        if action == "discard" and invitation_discarded.receivers:
+            announce(invitation_discarded, _rows(done))
     wake_delivery()
-    return done
+    return total
 
 
-def _discard_chunk(ids: list[int], actor: Actor) -> int:
+def _discard_chunk(ids: list[int], actor: Actor) -> list[int]:
     return discard_many(session(), ids, actor)
 
 
-def _send_chunk(ids: list[int], actor: Actor) -> int:
-    done = 0
-    for row in session().scalars(sa.select(Invitation).where(Invitation.id.in_(ids))).all():
-        if pages.can_send(row, actor):
-            _send_again(session(), row, actor)
-            done += 1
-    return done
+def _send_chunk(ids: list[int], actor: Actor) -> list[int]:
+    able = [row for row in _rows(ids) if pages.can_send(row, actor)]
+    for row in able:
+        _send_again(session(), row, actor)
+    return [row.id for row in able]
+
+
+def _rows(ids: list[int]) -> list[Invitation]:
+    return list(session().scalars(sa.select(Invitation).where(Invitation.id.in_(ids))))

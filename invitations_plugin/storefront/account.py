@@ -47,7 +47,7 @@ def admit() -> Response | None:
         abort(404)
     customer = host().current_customer()
     if customer is None:
-        return abort(403) if host().is_signed_in() else sign_in_first(host())
+        return abort(403) if host().is_signed_in() else sign_in_first(host(), "invitations.index")
     g.inv_settings = settings
     g.inv_inviter = Inviter(
         host().key(customer), host().email(customer), clean_line(host().name(customer))

@@ -140,10 +140,10 @@ def _line(row: Invitation, actor: Actor, settings: Settings, at: datetime) -> Li
 
 
 def summary(session: Session, inviter_key: str) -> tuple[int, int]:
-    """Return how many invitations of an inviter were sent and how many accepted."""
+    """Return how many invitations an inviter made and how many were accepted."""
     row = Invitation
     sent, accepted = session.execute(
-        sa.select(sa.func.count(row.sent_at), sa.func.count(row.registered_at)).where(
+        sa.select(sa.func.count(row.id), sa.func.count(row.registered_at)).where(
             row.inviter_key == inviter_key
         )
     ).one()

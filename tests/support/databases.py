@@ -69,8 +69,8 @@ class Databases:
         template = self.folder / f"{host}.sqlite"
         if not template.exists():
             prepare(f"sqlite:///{template}")
-        shutil.copy(template, folder / "test.sqlite")
-        return f"sqlite:///{folder / 'test.sqlite'}"
+        shutil.copy(template, folder / f"{host}.sqlite")
+        return f"sqlite:///{folder / f'{host}.sqlite'}"
 
     def postgresql(self, host: str, prepare: Prepare, folder: Path) -> str:
         """Return a database with the tables in it, emptied."""

@@ -67,6 +67,9 @@ class Store:
     inviter_name = "Veronica Costello"
     other_inviter = "marcus@example.com"
     register_path = "/register"
+    form_path = "/logout"  # a page with a form for whoever is signed in
+    address_field = "email"
+    customer_model: type[Any] = Customer
 
     def __init__(self, **config: Any) -> None:
         self.app = self.make_app(config)
@@ -106,10 +109,22 @@ class Store:
         visitor.get("/login")
         return visitor.post("/login", {"email": email, "password": self.password})
 
+    def sign_out(self, visitor: Visitor) -> TestResponse:
+        visitor.get("/logout")
+        return visitor.post("/logout")
+
     def register(self, visitor: Visitor, email: str, **more: str) -> TestResponse:
         """Fill in the store's registration form and post it."""
         visitor.get(self.register_path)
-        return visitor.post(self.register_path, {"email": email, "password": self.password, **more})
+        return visitor.post(self.register_path, self.filled_in(email) | more)
+
+    def filled_in(self, email: str) -> dict[str, str]:
+        """Return what somebody types into the registration form."""
+        return {"email": email, "password": self.password}
+
+    def new_customer(self, email: str) -> Any:
+        """Return a customer who is not in the database yet."""
+        return Customer(email=email, website_code="main", password_hash="none")
 
     def customer_emails(self) -> list[str]:
         """Return the addresses of all customers."""

@@ -1,0 +1,74 @@
+"""A store of its own for every test, with the demo's accounts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from flask import Flask
+
+from sample_store import create_app, demo
+from sample_store.catcher import Catcher
+from sample_store.database import prepare
+from sample_store.mails import Mailbox
+
+from .shopper import Shopper
+
+CHEAP = "pbkdf2:sha256:1"
+
+
+@pytest.fixture
+def make_app(tmp_path: Path) -> Callable[..., Flask]:
+    """Return a function that builds a store with an empty instance."""
+
+    def make(**config: object) -> Flask:
+        given = {
+            "INSTANCE_PATH": str(tmp_path),
+            "INVITATIONS_DELIVERY": "none",
+            "PASSWORD_METHOD": CHEAP,
+            "TESTING": True,
+        }
+        return create_app(given | config)
+
+    return make
+
+
+@pytest.fixture
+def store_app(make_app: Callable[..., Flask]) -> Flask:
+    """A store with the demo's accounts.
+
+    Its context is not left open: requests would share it, and with it the signed-in user.
+    """
+    app = make_app()
+    prepare(app)
+    with app.app_context():
+        demo.seed()
+    return app
+
+
+@pytest.fixture
+def in_store(store_app: Flask) -> Iterator[Flask]:
+    """The same store with its context open, for tests without requests."""
+    with store_app.app_context():
+        yield store_app
+
+
+@pytest.fixture
+def browser(store_app: Flask) -> Shopper:
+    """A visitor of the store."""
+    return Shopper(store_app.test_client())
+
+
+@pytest.fixture
+def mailbox(store_app: Flask) -> Mailbox:
+    """The folder that the store's mailbox shows."""
+    return Mailbox(Path(store_app.instance_path) / "mailbox")
+
+
+@pytest.fixture
+def catcher(mailbox: Mailbox) -> Iterator[Catcher]:
+    """A running SMTP server that fills the mailbox."""
+    running = Catcher(mailbox).start()
+    yield running
+    running.stop()
