@@ -9,7 +9,7 @@ SOURCES := invitations_plugin sample_store tests bench wsgi.py
 TEMPLATES := invitations_plugin/templates templates
 export PYTHONPATH := $(CURDIR)
 
-.PHONY: run test bench set-up-test lint check translations lock wheel clean
+.PHONY: run test bench set-up-test lint check translations pictures lock wheel clean
 
 run: .venv/run
 	@$(BIN)/python -m sample_store
@@ -58,6 +58,10 @@ $(TOOLS): tests/tools/package-lock.json
 # Read the messages from the source, bring the catalogues up to date, compile them.
 translations: .venv/dev
 	$(BIN)/python -m tests.tools.catalogues --update
+
+# The README's pictures, taken of pages as they are now.
+pictures: set-up-test
+	$(BIN)/python -m tests.tools.pictures
 
 wheel: .venv/dev
 	$(BIN)/python -m hatchling build -t wheel

@@ -1,0 +1,77 @@
+"""What the README promises is all there is, and all there is stands in it."""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+import invitations_plugin
+from invitations_plugin import Host, signals
+from invitations_plugin.cli import commands
+from invitations_plugin.extension import CONFIG
+from invitations_plugin.settings import SPECS, Settings
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+
+
+def rows_of(name: str) -> list[str]:
+    """Return the table rows that name something in code marks."""
+    return [line for line in README.splitlines() if line.startswith("|") and f"`{name}" in line]
+
+
+@pytest.mark.parametrize("field", fields(Settings), ids=lambda field: str(field.name))
+def test_each_setting_stands_in_the_readme_with_label_and_default(field: object) -> None:
+    name, default = field.name, field.default  # type: ignore[attr-defined]
+    row = " ".join(rows_of(f"{name}`"))
+    assert SPECS[name].label in row
+    shown = {True: "true", False: "false"}.get(default, default)
+    assert str(shown) in row
+
+
+@pytest.mark.parametrize("name", CONFIG)
+def test_each_configuration_key_stands_in_the_readme(name: str) -> None:
+    assert rows_of(f"INVITATIONS_{name}`")
+
+
+@pytest.mark.parametrize("name", commands.commands)
+def test_each_command_stands_in_the_readme(name: str) -> None:
+    assert rows_of(f"flask invitations {name}")
+
+
+@pytest.mark.parametrize(
+    "name", [name for name, each in vars(signals).items() if hasattr(each, "send")]
+)
+def test_each_signal_stands_in_the_readme_and_says_when_it_fires(name: str) -> None:
+    assert rows_of(f"{name}`")
+    assert getattr(signals, name).__doc__
+    assert name in invitations_plugin.__all__
+
+
+@pytest.mark.parametrize("name", [name for name in vars(Host) if not name.startswith("_")])
+def test_each_member_of_the_host_stands_in_the_readme(name: str) -> None:
+    assert rows_of(name)
+    member = getattr(Host, name, None)
+    assert not callable(member) or inspect.getdoc(member)
+
+
+@pytest.mark.parametrize("name", invitations_plugin.__all__)
+def test_each_exported_name_stands_in_the_readme(name: str) -> None:
+    assert f"{name}" in README
+
+
+@pytest.mark.parametrize("line", (ROOT / "pyproject.toml").read_text().splitlines())
+def test_each_dependency_has_its_reason_in_the_readme(line: str) -> None:
+    text = line.strip().strip('",')
+    name = text.split(">=")[0].split("[")[0]
+    if ">=" in text and text.startswith(name) and " " not in name:
+        assert name.lower() in README.lower()
+
+
+def test_pictures_of_the_readme_exist() -> None:
+    for name in ("my-invitations.png", "grid.png"):
+        assert f"docs/{name}" in README
+        assert (ROOT / "docs" / name).stat().st_size > 10_000
