@@ -6,14 +6,38 @@ import signal
 from typing import Any
 
 import click
+from alembic.util import CommandError
 from flask import current_app
 from flask.cli import AppGroup
+from sqlalchemy.exc import DBAPIError
 
 from . import delivery, migrations
+from .database import Busy
 from .doctor import examine
+from .smtp import describe
 from .workers import Clock, expire_all
 
-commands = AppGroup("invitations", help="Customer invitations.")
+
+class Commands(AppGroup):
+    """Commands that say in one line what the database refused; exit code 1."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command.
+
+        :raises click.ClickException: when the database or the migrations do not let it.
+        """
+        try:
+            return super().invoke(ctx)
+        except CommandError as error:
+            raise click.ClickException(str(error)) from error
+        except (Busy, DBAPIError) as error:
+            cause = error.__cause__ if isinstance(error, Busy) else error
+            fault = describe(getattr(cause, "orig", None) or error)
+            text = f"The database refused ({fault}): see 'flask invitations doctor'."
+            raise click.ClickException(text) from error
+
+
+commands = Commands("invitations", help="Customer invitations.")
 
 
 @commands.command()

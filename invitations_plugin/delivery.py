@@ -15,21 +15,24 @@ from datetime import timedelta
 from typing import Any
 
 import sqlalchemy as sa
+from flask import current_app
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from .clock import now
 from .database import Busy, atomically, session
 from .events import announce
-from .lifecycle import THE_SYSTEM, LifecycleError, move, note
+from .lifecycle import THE_SYSTEM, Changed, LifecycleError, move, note
 from .mail import invitation_sent
 from .models import Invitation, MailState, Outbox, OutboxState, Status
 from .opt_outs import is_opted_out
+from .settings import forget
 from .signals import invitation_sent as sent_signal
 from .smtp import (
     Ambiguous,
     Broken,
     Connection,
+    Message,
     Permanent,
     Temporary,
     Unreachable,
@@ -41,12 +44,10 @@ from .state import host, settings_of, store_view
 log = logging.getLogger(__name__)
 
 LEASE = timedelta(seconds=90)
-# Longer than any one message can take; a sending row found after it has an unknown end.
-SENDING_LEASE = timedelta(minutes=10)
 AMBIGUOUS_WAIT = timedelta(minutes=30)
-RETRIES = [timedelta(minutes=m) for m in (1, 5, 30, 120, 360, 720, 1440, 2880)]
+# Five days in all; the last one fills them up.
+RETRIES = [timedelta(minutes=m) for m in (1, 5, 30, 120, 360, 720, 1440, 2880, 1644)]
 JITTER = 0.2
-GIVE_UP = timedelta(days=5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,13 +101,8 @@ def deliver(limit: int | None = None, stop: Callable[[], bool] = lambda: False) 
     :param stop: asked before each message; true ends the run and gives back the rest.
     """
     report = Report()
-    if not settings_of(store_view("")).enabled:
-        return report
-    recover()
-    while report.unreachable is None and (limit is None or report.handled < limit):
-        if stop():
-            break
-        size = settings_of(store_view("")).batch_size
+    while report.unreachable is None and not stop():
+        size = _batch_size()
         entries = claim(size if limit is None else min(size, limit - report.handled))
         if not entries:
             break
@@ -114,8 +110,19 @@ def deliver(limit: int | None = None, stop: Callable[[], bool] = lambda: False) 
     return report
 
 
+def _batch_size() -> int:
+    """Return how many to take next by the settings of this moment; 0 when switched off."""
+    forget()
+    settings = settings_of(store_view(""))
+    if settings.enabled:
+        recover()
+    return settings.batch_size if settings.enabled else 0
+
+
 def claim(size: int) -> list[Entry]:
     """Take up to ``size`` rows that are due, those never tried first, for this worker alone."""
+    if size < 1:
+        return []
     token = secrets.token_hex(16)
     return atomically(lambda: _claim(session(), size, token))
 
@@ -157,13 +164,15 @@ def _recover(db: Session) -> int:
         row.state == OutboxState.SENDING, row.lease_until <= now()
     )
     found = db.execute(query.order_by(row.id)).all()
+    error = "The worker ended while the message was being handed over."
+    count = 0
     for each in found:
-        _set_ambiguous(
-            db,
-            Abandoned(**each._mapping),
-            "The worker ended while the message was being handed over.",
-        )
-    return len(found)
+        try:
+            _set_ambiguous(db, Abandoned(**each._mapping), error)
+            count += 1
+        except ClaimLost:  # another worker took it back in this moment
+            continue
+    return count
 
 
 def _deliver_batch(entries: Sequence[Entry], report: Report, stop: Callable[[], bool]) -> None:
@@ -188,12 +197,13 @@ def _use_connection(
     An entry leaves ``left`` before it is sent: should this worker fail from here on, its
     row must not be given back as untouched.
     """
-    while left and not stop():
+    while left and connection.is_open and not stop():
         entry = left.pop(0)
         try:
             _deliver_one(connection, entry, report)
         except Broken as error:
-            if connection.num_emails:  # a server may take so many a connection
+            # A server may take so many a connection; one that fell silent is not asked again.
+            if connection.num_emails and not error.hung:
                 left.insert(0, entry)
             else:
                 report.deferred += 1
@@ -208,66 +218,78 @@ def _use_connection(
 def _deliver_one(connection: Connection, entry: Entry, report: Report) -> None:
     """Send one row; whatever is wrong with it stays its own."""
     try:
-        row = atomically(lambda: _begin(session(), entry))
-        if row is not None:
-            view = store_view(row.store_view)
-            connection.deliver(invitation_sent(row, view, settings_of(view), entry.message_id))
+        message = atomically(lambda: _begin(session(), entry))
+        if message is not None:
+            connection.deliver(message)
     except (Broken, Ambiguous, Busy, DBAPIError):
         raise
-    except ClaimLost:
+    except (ClaimLost, Changed):
         report.skipped += 1
-    except Temporary as error:
-        report.deferred += 1
-        _finish(entry, _deferred, str(error))
-    except Exception as error:
-        log.exception("Invitation %s cannot be mailed", entry.invitation_id)
+    except Permanent as error:
         report.failed += 1
-        _finish(entry, _failed, str(error) if isinstance(error, Permanent) else describe(error))
+        _finish(entry, _failed, str(error))
+    except Exception as error:
+        report.deferred += 1
+        if not isinstance(error, Temporary):  # a template, a setting: somebody will mend it
+            log.exception("Invitation %s cannot be mailed now", entry.invitation_id)
+        _finish(entry, _deferred, str(error) if isinstance(error, Temporary) else describe(error))
     else:
-        _note_sent(entry, report, was_skipped=row is None)
+        _note_sent(entry, report, was_skipped=message is None)
 
 
 def _finish(entry: Entry, step: Callable[[Session, Entry, str], None], error: str) -> None:
     """Note how a try ended, unless another worker has the row by now."""
     try:
-        atomically(lambda: step(session(), entry, error))
+        atomically(lambda: step(session(), entry, error[:255]))
     except ClaimLost:
         log.warning("Invitation %s was taken over by another worker", entry.invitation_id)
 
 
-def _begin(db: Session, entry: Entry) -> Invitation | None:
-    """Mark a row as being sent, unless its invitation must not be mailed any more.
+def _begin(db: Session, entry: Entry) -> Message | None:
+    """Mark a row as being sent and return its mail; None when it must not leave any more.
+
+    The mail is made first: no transaction stays open while the server takes its time.
 
     :raises ClaimLost: when this worker's claim is not the row's any more.
     """
     row = db.get(Invitation, entry.invitation_id, populate_existing=True)
     reason = _reason_to_skip(db, row)
-    if reason is not None:
+    if row is None or reason is not None:
         _close(db, entry)
         if row is not None:
-            _set_skipped(db, row, reason)
+            _set_skipped(db, row, str(reason))
         return None
-    _mine(db, entry, state=OutboxState.SENDING, lease_until=now() + SENDING_LEASE)
-    _set_mail(
-        db,
-        entry.invitation_id,
-        mail_state=MailState.SENDING,
-        existing_customer=_has_account(db, row),
-    )
-    # The rest of the batch is kept from going stale while this message takes its time.
+    _mine(db, entry, state=OutboxState.SENDING, lease_until=now() + _sending_lease())
+    row.mail_state, row.existing_customer = MailState.SENDING, _has_account(row)
+    db.flush()
+    _keep_alive(db, entry)
+    view = store_view(row.store_view)
+    return invitation_sent(row, view, settings_of(view), entry.message_id)
+
+
+def _sending_lease() -> timedelta:
+    """Return more than any one message can take; a row found after it has an unknown end."""
+    timeout = float(current_app.config["INVITATIONS_SMTP_TIMEOUT"])
+    return max(timedelta(minutes=10), timedelta(seconds=30 * timeout))
+
+
+def _keep_alive(db: Session, entry: Entry) -> None:
+    """Keep the rest of the batch, when half of its lease is over."""
+    row, at = Outbox, now()
     db.execute(
-        sa.update(Outbox)
-        .where(Outbox.claim == entry.claim, Outbox.state == OutboxState.CLAIMED)
-        .values(lease_until=now() + LEASE)
+        sa.update(row)
+        .where(
+            row.claim == entry.claim,
+            row.state == OutboxState.CLAIMED,
+            row.lease_until < at + LEASE / 2,
+        )
+        .values(lease_until=at + LEASE)
     )
-    return row
 
 
-def _has_account(db: Session, row: Invitation | None) -> bool:
+def _has_account(row: Invitation) -> bool:
     """Return whether the address is a customer's: found out here, where no sender can time it."""
-    if row is None or row.email is None:
-        return False
-    return host().customer_by_email(db, row.email, row.website) is not None
+    return row.email is not None and host().customer_by_email(row.email, row.website) is not None
 
 
 def _reason_to_skip(db: Session, row: Invitation | None) -> str | None:
@@ -283,13 +305,12 @@ def _reason_to_skip(db: Session, row: Invitation | None) -> str | None:
 
 def _set_skipped(db: Session, row: Invitation, reason: str) -> None:
     values: dict[str, Any] = {"mail_state": MailState.SKIPPED, "mail_error": reason}
-    if reason != "opted out":
-        _set_mail(db, row.id, **values)
-        return
     # To its sender it looks like any other that was sent.
-    at = now()
-    values |= {"sent_at": row.sent_at or at, "last_sent_at": at}
-    move(db, row, "send", THE_SYSTEM, values, action="skip", reason=reason)
+    as_if_sent = values | {"sent_at": row.sent_at or now(), "last_sent_at": now()}
+    if reason == "opted out":
+        move(db, row, "send", THE_SYSTEM, as_if_sent, action="skip", reason=reason)
+    else:
+        _set_mail(db, row.id, **as_if_sent if row.status == Status.DECLINED else values)
 
 
 def _note_sent(entry: Entry, report: Report, *, was_skipped: bool) -> None:
@@ -302,6 +323,8 @@ def _note_sent(entry: Entry, report: Report, *, was_skipped: bool) -> None:
         row = atomically(lambda: _sent(session(), entry))
     except ClaimLost:
         log.warning("Invitation %s was taken over while it left", entry.invitation_id)
+        at = now()
+        atomically(lambda: _set_mail(session(), entry.invitation_id, last_sent_at=at))
         return
     if row is not None:
         announce(sent_signal, [row])
@@ -329,12 +352,11 @@ def _sent(db: Session, entry: Entry) -> Invitation | None:
 
 
 def _deferred(db: Session, entry: Entry, error: str) -> None:
-    """Try again later; give up five days after the mail was made."""
-    created_at = db.scalar(sa.select(Outbox.created_at).where(Outbox.id == entry.id))
-    if created_at is not None and now() - created_at > GIVE_UP:
+    """Try again later; give up five days after the first try."""
+    if entry.tries >= len(RETRIES):
         _failed(db, entry, error)
         return
-    wait = RETRIES[min(entry.tries, len(RETRIES) - 1)] * random.uniform(1 - JITTER, 1 + JITTER)
+    wait = RETRIES[entry.tries] * random.uniform(1 - JITTER, 1 + JITTER)
     _mine(
         db,
         entry,

@@ -2,28 +2,39 @@
 
 from __future__ import annotations
 
-import smtplib
 from collections.abc import Iterator
 
 import sqlalchemy as sa
 from flask import Flask
+from sqlalchemy.exc import SQLAlchemyError
 
 from . import migrations
 from .database import engine
 from .links import base_url
 from .rendering import layout
-from .smtp import Unreachable, connect
+from .smtp import Unreachable, connect, describe
 from .state import host
 
 
 def examine(app: Flask) -> list[str]:
     """Return what is wrong, each with its remedy; nothing when all is well."""
     findings: list[str] = []
+    for check in (_mounting, _tables, _senders, _server, _sqlite):
+        try:
+            findings += check(app)
+        except SQLAlchemyError as error:
+            findings.append(
+                f"The database cannot be used ({describe(getattr(error, 'orig', error))}):"
+                " see SQLALCHEMY_DATABASE_URI."
+            )
+    return list(dict.fromkeys(findings))
+
+
+def _mounting(app: Flask) -> Iterator[str]:
     try:
         check_host(app)
     except RuntimeError as error:
-        findings.append(str(error))
-    return findings + list(_tables(app)) + list(_senders()) + list(_server()) + list(_sqlite())
+        yield str(error)
 
 
 def check_host(app: Flask) -> None:
@@ -52,26 +63,29 @@ def _tables(app: Flask) -> Iterator[str]:
         )
 
 
-def _senders() -> Iterator[str]:
-    for website in host().websites():
-        for view in website.store_views:
-            for sender in host().senders(view):
-                if "@" not in sender.email:
-                    yield (
-                        f"The sender {sender.label} of store view {view.code} has no address:"
-                        " set MAIL_DEFAULT_SENDER or the host's senders()."
-                    )
+def _senders(app: Flask) -> Iterator[str]:
+    remedy = "set MAIL_DEFAULT_SENDER or the host's senders()."
+    for view in (view for website in host().websites() for view in website.store_views):
+        senders = host().senders(view)
+        if not senders:
+            yield f"The store view {view.code} has no sender: {remedy}"
+        for sender in senders:
+            if "@" not in sender.email:
+                yield (
+                    f"The sender {sender.label} of store view {view.code} has no address: {remedy}"
+                )
 
 
-def _server() -> Iterator[str]:
+def _server(app: Flask) -> Iterator[str]:
     try:
-        with connect():
-            pass
-    except (Unreachable, smtplib.SMTPException) as error:
+        with connect() as connection:
+            if connection.host is None and not app.testing:
+                yield "No mail leaves, though it counts as sent: take MAIL_SUPPRESS_SEND away."
+    except Unreachable as error:
         yield f"The mail server cannot be used ({error}): see MAIL_SERVER and its neighbours."
 
 
-def _sqlite() -> Iterator[str]:
+def _sqlite(app: Flask) -> Iterator[str]:
     if engine().dialect.name != "sqlite":
         return
     with engine().connect() as connection:

@@ -15,12 +15,13 @@ from .state import state
 def announce(signal: NamedSignal, invitations: Iterable[Invitation], **more: Any) -> None:
     """Send a signal for each invitation; a receiver's fault is logged and stays its own."""
     wake_delivery()
-    app = current_app._get_current_object()  # type: ignore[attr-defined]
     for invitation in invitations:
-        _send(signal, app, invitation=invitation, **more)
+        tell(signal, invitation=invitation, **more)
 
 
-def _send(signal: NamedSignal, app: Any, **values: Any) -> None:
+def tell(signal: NamedSignal, **values: Any) -> None:
+    """Send a signal; a receiver's fault is logged, and what happened has happened."""
+    app = current_app._get_current_object()  # type: ignore[attr-defined]
     for receiver in signal.receivers_for(app):
         try:
             receiver(app, **values)

@@ -12,12 +12,14 @@ from .cli import commands
 from .doctor import check_host
 from .host import Host
 from .i18n import init_babel
+from .logs import init_logs
 from .menu import TemplateGlobal
 from .migrations import guard_host_migrations
 from .models import Base
 from .protection import CSRF_DEFAULTS
 from .registration import init_registration
-from .settings import load_defaults
+from .rendering import add_headers
+from .settings import load_defaults, read_bool
 from .state import State, state
 from .storefront import account, invitee
 from .workers import start_delivery
@@ -89,19 +91,22 @@ class Invitations:
         init_registration(app, store)
         self._mount_pages(app)
         guard_host_migrations(app)
+        init_logs()
         app.cli.add_command(commands)
 
     def _mount_pages(self, app: Flask) -> None:
         for blueprint, prefix in zip((account, invitee, admin), self.prefixes, strict=True):
             app.register_blueprint(blueprint, url_prefix=prefix)
         app.jinja_env.globals["invitations"] = TemplateGlobal()
+        app.after_request_funcs.setdefault(None, []).insert(0, add_headers)
         app.before_request_funcs.setdefault(None, []).insert(0, _at_first_request)
 
 
 def _load_config(app: Flask) -> None:
     for name, (default, _) in CONFIG.items():
         key = f"INVITATIONS_{name}"
-        app.config[key] = app.config.get(key, os.environ.get(key, default))
+        given = app.config.get(key, os.environ.get(key, default))
+        app.config[key] = read_bool(key, given) if isinstance(default, bool) else given
     for key, value in CSRF_DEFAULTS.items():
         app.config.setdefault(key, value)
     if app.config["INVITATIONS_DELIVERY"] not in ("thread", "none"):

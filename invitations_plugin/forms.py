@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import secrets
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+from flask import request
 from flask_wtf import FlaskForm
+from werkzeug.datastructures import MultiDict
 from wtforms import FieldList, HiddenField, StringField, TextAreaField
 from wtforms.validators import Length, Optional
 
@@ -17,19 +21,39 @@ from .text import clean
 MESSAGE_MAX = 1000
 
 
+MOST_ROWS = 200  # of a form that somebody forged: no page offers so many
+ROW = re.compile(r"emails-[0-9]{1,3}")
+
+
+def _readable(form: MultiDict[str, str]) -> MultiDict[str, str]:
+    """Return a posted form without the rows that no page of ours has."""
+    rows = [name for name in form if name.startswith("emails")]
+    kept = {name for name in rows if ROW.fullmatch(name) and int(name[7:]) < MOST_ROWS}
+    return MultiDict(
+        (name, value) for name, value in form.items(multi=True) if name in kept or name not in rows
+    )
+
+
+def _cleaned(text: str | None) -> str | None:
+    return clean(text) if text else text
+
+
 class SendForm(FlaskForm):  # type: ignore[misc]
     """The customer's form: one field a friend, and a message where it is allowed."""
 
-    emails = FieldList(StringField(), min_entries=1)
-    message = TextAreaField(filters=[lambda text: clean(text) if text else text])
-    submission = HiddenField(validators=[Optional(), Length(max=64)])
+    # The labels are the templates'; without one, WTForms translates the field's name.
+    emails = FieldList(StringField(""), "", min_entries=1)
+    message = TextAreaField("", filters=[_cleaned])
+    submission = HiddenField("", filters=[_cleaned], validators=[Optional(), Length(max=64)])
 
     def __init__(self, *, allow_message: bool, **kwargs: Any) -> None:
+        kwargs.setdefault("formdata", _readable(request.form) if request.form else None)
         super().__init__(**kwargs)
         if not allow_message:
             del self.message
         if not self.submission.data:
             self.submission.data = secrets.token_urlsafe(16)
+        self._read: list[tuple[Any, Address]] = []
 
     @property
     def typed(self) -> list[tuple[Any, str]]:
@@ -38,12 +62,15 @@ class SendForm(FlaskForm):  # type: ignore[misc]
 
     def addresses(self) -> list[Address]:
         """Return the addresses in order, each once; call it on a valid form."""
-        return list({(a := parse_address(text)).identity: a for _, text in self.typed}.values())
+        found: dict[str, Address] = {}
+        for _, address in self._read:
+            found.setdefault(address.identity, address)
+        return list(found.values())
 
     def repeated(self) -> list[str]:
         """Return the addresses that were typed more than once."""
-        seen = [parse_address(text).identity for _, text in self.typed]
-        return sorted({each for each in seen if seen.count(each) > 1})
+        seen = [address.identity for _, address in self._read]
+        return sorted(each for each, times in Counter(seen).items() if times > 1)
 
     def validate(self, extra_validators: Any = None) -> bool:
         """Check every field, and put each error where its text was typed."""
@@ -51,9 +78,10 @@ class SendForm(FlaskForm):  # type: ignore[misc]
         if not self.typed:
             add_error(self.emails.entries[0], gettext("Enter the e-mail address of a friend."))
             return False
+        self._read = []
         for entry, text in self.typed:
             try:
-                parse_address(text)
+                self._read.append((entry, parse_address(text)))
             except BadAddress:
                 add_error(entry, bad_address_text(text))
                 valid = False
@@ -76,8 +104,8 @@ class SendForm(FlaskForm):  # type: ignore[misc]
     def mark(self, found: Sequence[tuple[Address, str]]) -> None:
         """Put an error at each field that holds one of these addresses."""
         texts = {address.identity: text for address, text in found}
-        for entry, text in self.typed:
-            error = texts.get(parse_address(text).identity)
+        for entry, address in self._read:
+            error = texts.get(address.identity)
             if error:
                 add_error(entry, error)
 

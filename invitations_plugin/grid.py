@@ -300,9 +300,12 @@ class Selection:
         return [*chosen, I.id.not_in(self.exclude)] if self.exclude else chosen
 
 
-def count_by_status(session: Session, selection: Selection) -> dict[str, int]:
-    """Return how many of a selection are in each status."""
-    query = sa.select(I.status, sa.func.count()).where(*selection.conditions()).group_by(I.status)
+def count_by_status(
+    session: Session, selection: Selection, *able: sa.ColumnElement[bool]
+) -> dict[str, int]:
+    """Return how many of a selection, or of those that are able, are in each status."""
+    query = sa.select(I.status, sa.func.count()).where(*selection.conditions(), *able)
+    query = query.group_by(I.status)
     return {status: number for status, number in session.execute(query).all()}  # noqa: C416
 
 

@@ -24,7 +24,8 @@ def read(link: str) -> Invitation | None:
     except BadLink:
         return None
     query = sa.select(Invitation).where(Invitation.public_id == public_id)
-    return session().scalars(query.execution_options(populate_existing=True)).first()
+    with session().no_autoflush:
+        return session().scalars(query.execution_options(populate_existing=True)).first()
 
 
 def find(link: str) -> Invitation | None:
@@ -49,6 +50,13 @@ def remember() -> None:
     g.invitations_link = cookie.get(KEY)
 
 
+def keep() -> None:
+    """Put this request's link back where the host cleared the session in vain."""
+    link = g.get("invitations_link")
+    if link is not None and KEY not in cookie:
+        cookie[KEY] = link
+
+
 def release() -> None:
     """Forget the link."""
     cookie.pop(KEY, None)
@@ -63,6 +71,12 @@ def held() -> Invitation | None:
     row = find(link) if isinstance(link, str) else None
     # A link never gives what belongs to another website.
     return row if row is not None and row.website == host().current_store_view().website else None
+
+
+def held_elsewhere() -> Invitation | None:
+    """Return the invitation this visitor holds, for whichever website it is."""
+    link = g.get("invitations_link")
+    return find(link) if isinstance(link, str) else None
 
 
 def is_unsafe() -> bool:

@@ -14,8 +14,9 @@ from typing import Any
 
 import sqlalchemy as sa
 from flask import current_app, url_for
-from sqlalchemy.orm import Session
 from werkzeug.routing import BuildError
+
+from .database import session
 
 RIGHTS = ("view", "create", "discard", "export", "configure", "deliver", "report")
 
@@ -136,11 +137,11 @@ class Host:
         """Return the code of the website the customer belongs to."""
         return self.current_store_view().website
 
-    def customers(self, session: Session, keys: Iterable[str]) -> dict[str, Any]:
+    def customers(self, keys: Iterable[str]) -> dict[str, Any]:
         """Return the customers with these keys, in one query; absent ones are left out."""
         raise NotImplementedError
 
-    def customer_by_email(self, session: Session, email: str, website: str) -> Any | None:
+    def customer_by_email(self, email: str, website: str) -> Any | None:
         """Return the customer of a website with this address, whatever its case."""
         raise NotImplementedError
 
@@ -157,7 +158,10 @@ class Host:
         return (Website("base", "Main Website", (view,)),)
 
     def current_store_view(self) -> StoreView:
-        """Return the store view of this request."""
+        """Return the store view of this request.
+
+        It is asked before the store's own ``before_request`` functions have run.
+        """
         return self.websites()[0].store_views[0]
 
     def enter_store_view(self, view: StoreView) -> None:
@@ -168,7 +172,7 @@ class Host:
         name, email = _default_sender()
         return (Sender("general", "General Contact", name, email),)
 
-    def purchases(self, session: Session, keys: Iterable[str]) -> Iterable[Purchase]:
+    def purchases(self, keys: Iterable[str]) -> Iterable[Purchase]:
         """Return the orders of these customers, for the conversions report."""
         return ()
 
@@ -239,7 +243,7 @@ class FlaskLoginHost(Host):
     def current_customer(self) -> Any | None:
         """Return Flask-Login's user where it is a customer and no member of staff."""
         user = self._user()
-        is_customer = isinstance(user, self.customer_model) and not self._staff(user)
+        is_customer = isinstance(user, self.customer_model) and not self.is_staff()
         return user if is_customer else None
 
     def is_staff(self) -> bool:
@@ -247,14 +251,18 @@ class FlaskLoginHost(Host):
         user = self._user()
         if user is None:
             return False
-        return bool(self._staff(user)) or not isinstance(user, self.customer_model)
+        if self._staff is None:
+            return not isinstance(user, self.customer_model)
+        return self._staff(user)
 
     def staff_key(self) -> tuple[str, str]:
-        """Return Flask-Login's id of the user and the name."""
+        """Return the class and primary key of the user, and the name."""
         user = self._user()
         if user is None:
             return "", ""
-        return str(user.get_id()), self.name(user) or str(getattr(user, self.email_attribute, ""))
+        kind = type(user).__name__.lower()  # Flask-Login's own id may be a secret of the session
+        key = self.key(user) if sa.inspect(user, raiseerr=False) is not None else ""
+        return f"{kind}:{key}", self.name(user) or str(getattr(user, self.email_attribute, ""))
 
     def key(self, customer: Any) -> str:
         """Return the primary key, its parts joined by commas."""
@@ -269,18 +277,22 @@ class FlaskLoginHost(Host):
         """Return the customer's name, the address where there is none."""
         return super().name(customer) or str(getattr(customer, self.email_attribute, "") or "")
 
-    def customers(self, session: Session, keys: Iterable[str]) -> dict[str, Any]:
+    def customers(self, keys: Iterable[str]) -> dict[str, Any]:
         """Return the customers with these primary keys."""
         column = sa.inspect(self.customer_model).primary_key[0]
         values = [value for key in keys if (value := _typed(column, key)) is not None]
-        found = session.scalars(sa.select(self.customer_model).where(column.in_(values)))
+        found = session().scalars(sa.select(self.customer_model).where(column.in_(values)))
         return {self.key(customer): customer for customer in found}
 
-    def customer_by_email(self, session: Session, email: str, website: str) -> Any | None:
+    def customer_by_email(self, email: str, website: str) -> Any | None:
         """Return the customer whose address is this one, whatever its case."""
         column = getattr(self.customer_model, self.email_attribute)
-        query = sa.select(self.customer_model).where(sa.func.lower(column) == email.lower())
-        return session.scalars(query.limit(1)).first()
+        query = sa.select(self.customer_model).limit(1)
+        # As it is typed first: that is what a store has an index for.
+        exact = session().scalars(query.where(column == email)).first()
+        if exact is not None:
+            return exact
+        return session().scalars(query.where(sa.func.lower(column) == email.lower())).first()
 
     def login_url(self, next_url: str) -> str | None:
         """Return the address of the sign-in page with ``next``."""
@@ -302,10 +314,10 @@ def _default_sender() -> tuple[str, str]:
     return current_app.name, str(configured or "")
 
 
-def _flag_reader(flag: Any) -> Callable[[Any], bool]:
+def _flag_reader(flag: Any) -> Callable[[Any], bool] | None:
     """Make ``Customer.is_staff`` readable on a user, however the store declares it."""
     if flag is None:
-        return lambda user: False
+        return None
     if isinstance(flag, property):
         return lambda user: bool(flag.__get__(user)) if _has(user, flag) else False
     name = getattr(flag, "key", None)

@@ -12,8 +12,8 @@ from zoneinfo import ZoneInfo
 
 from babel import Locale, dates, numbers, support
 from babel.core import UnknownLocaleError
-from flask import Flask
-from flask_babel import Babel, Domain, force_locale, get_locale
+from flask import Flask, has_request_context
+from flask_babel import Babel, Domain, force_locale, get_babel, get_locale
 
 from .host import StoreView
 
@@ -40,7 +40,8 @@ def language(locale: Locale | None) -> str:
     if locale is None:
         return "en"
     if locale.language == "zh":
-        traditional = locale.script == "Hant" or locale.territory in TRADITIONAL
+        in_traditional_place = locale.script is None and locale.territory in TRADITIONAL
+        traditional = locale.script == "Hant" or in_traditional_place
         return "en" if traditional else "zh_Hans"
     return locale.language if locale.language in LANGUAGES else "en"
 
@@ -75,6 +76,8 @@ def init_babel(app: Flask) -> None:
 def speaking(view: StoreView) -> Iterator[None]:
     """Use the language of a store view; the store's own choice where it names none."""
     locale = _parse(view.locale)
+    if locale is None and not has_request_context():
+        locale = get_babel().instance.default_locale  # a worker has nobody to ask
     if locale is None:
         yield
         return
@@ -84,7 +87,7 @@ def speaking(view: StoreView) -> Iterator[None]:
 
 def _parse(code: str | None) -> Locale | None:
     try:
-        return Locale.parse(code, sep="-" if code and "-" in code else "_") if code else None
+        return Locale.parse(code.partition(".")[0].replace("-", "_")) if code else None
     except (UnknownLocaleError, ValueError):
         return None
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NoReturn
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from .addresses import Address, keyed_hash
+from .addresses import Address, BadAddress, keyed_hash, parse_address
 from .clock import now
 from .database import insert_into
 from .host import StoreView
-from .lifecycle import OPEN, SENDER, Actor, new_message_id, note
+from .lifecycle import OPEN, SENDER, Actor, new_message_id, note_all
 from .models import Invitation, MailState, Outbox, Quota, Status
 from .settings import Settings
 
@@ -84,42 +84,46 @@ def invite(
 
     :raises Refused: one of its subclasses; nothing is written then.
     """
-    done = _made_before(session, asked, hash_key)
+    if asked.inviter is not None:
+        take_turn(session, f"sender:{asked.inviter.key}")
+    found = find_invited(session, asked, hash_key)
+    done = _made_before(found, asked)
     if done:
         return done
+    _check(session, asked, found, settings)
+    made = _insert(session, asked, settings, hash_key)
+    if len(made) < len(asked.addresses):
+        found = find_invited(session, asked, hash_key)
+        return _made_before(found, asked) or _refuse(found)
+    ids = [row.id for row in made]
+    note_all(session, ids, asked.actor, "create", None, Status.NOT_SENT)
+    session.execute(
+        sa.insert(Outbox.__table__),  # type: ignore[arg-type]
+        [{"invitation_id": each, "message_id": new_message_id(domain)} for each in ids],
+    )
+    return made
+
+
+def _check(
+    session: Session, asked: Submission, found: dict[Address, Invitation], settings: Settings
+) -> None:
     if asked.inviter is not None:
         _check_own_address(asked)
         if len(asked.addresses) > settings.max_per_send:
             raise TooMany(settings.max_per_send)
-        _take_turn(session, f"sender:{asked.inviter.key}")
-    found = find_invited(session, asked, hash_key)
     if found:
-        return _made_before(session, asked, hash_key) or _refuse(found)
+        _refuse(found)
     if asked.inviter is not None:
         _check_limits(session, asked.inviter.key, len(asked.addresses), settings)
-    ids = _insert(session, asked, settings, hash_key)
-    if len(ids) < len(asked.addresses):
-        found = find_invited(session, asked, hash_key)
-        return _made_before(session, asked, hash_key) or _refuse(found)
-    for invitation_id in ids:
-        note(session, invitation_id, asked.actor, "create", None, Status.NOT_SENT)
-    session.execute(
-        sa.insert(Outbox),
-        [{"invitation_id": each, "message_id": new_message_id(domain)} for each in ids],
-    )
-    return _in_order(session, ids)
 
 
-def _refuse(found: dict[Address, Invitation]) -> list[Invitation]:
+def _refuse(found: dict[Address, Invitation]) -> NoReturn:
     raise AlreadyInvited(found)
 
 
-def _made_before(session: Session, asked: Submission, hash_key: bytes) -> list[Invitation]:
+def _made_before(found: dict[Address, Invitation], asked: Submission) -> list[Invitation]:
     """Return what this very form made; with other addresses in it, it is another form."""
-    if asked.key is None:
-        return []
-    found = find_invited(session, asked, hash_key).values()
-    made = [row for row in found if row.submission == asked.key]
+    made = [row for row in found.values() if asked.key is not None and row.submission == asked.key]
     return sorted(made, key=lambda row: row.id) if len(made) == len(asked.addresses) else []
 
 
@@ -135,11 +139,14 @@ def _check_own_address(asked: Submission) -> None:
 
 
 def _own_mailboxes(email: str) -> set[str]:
-    lowered = email.strip().lower()
-    return {lowered, Address(lowered, lowered).mailbox} if lowered else set()
+    try:
+        own = parse_address(email)
+    except BadAddress:  # a store may keep what we would not send to
+        own = Address(email, email.strip().lower())
+    return {own.identity, own.mailbox}
 
 
-def _take_turn(session: Session, subject: str) -> None:
+def take_turn(session: Session, subject: str) -> None:
     """Hold the sender's row until the commit: two submissions count one after the other."""
     row = insert_into(session, Quota).values(subject=subject, taken=1, updated_at=now())
     session.execute(
@@ -172,10 +179,29 @@ def _check_limits(session: Session, key: str, count: int, settings: Settings) ->
     ):
         since = now() - timedelta(hours=hours)
         _check_window(session, window, limit, count, hours, *counts, row.created_at > since)
-    if settings.max_pending:
-        pending = session.scalar(sa.select(sa.func.count()).where(*counts, row.status.in_(OPEN)))
-        if (pending or 0) + count > settings.max_pending:
-            raise LimitReached("pending", settings.max_pending, None)
+    check_pending(session, key, count, settings)
+
+
+def check_pending(session: Session, key: str, count: int, settings: Settings) -> None:
+    """Compare what waits for an answer with the limit; a declined one seems to wait.
+
+    :raises LimitReached: when ``count`` more would be too many.
+    """
+    if not settings.max_pending:
+        return
+    row = Invitation
+    seems_open = sa.and_(
+        row.status == Status.DECLINED, ~row.sender_canceled, row.expires_at > now()
+    )
+    waiting = session.scalar(
+        sa.select(sa.func.count()).where(
+            row.inviter_key == key,
+            row.mail_state != MailState.FAILED,
+            sa.or_(row.status.in_(OPEN), seems_open),
+        )
+    )
+    if (waiting or 0) + count > settings.max_pending:
+        raise LimitReached("pending", settings.max_pending, None)
 
 
 def _check_window(
@@ -197,11 +223,13 @@ def _check_window(
         raise LimitReached(window, limit, opens_at)
 
 
-def _insert(session: Session, asked: Submission, settings: Settings, hash_key: bytes) -> list[int]:
-    """Insert the rows that nobody else inserted just now; return their ids."""
+def _insert(
+    session: Session, asked: Submission, settings: Settings, hash_key: bytes
+) -> list[Invitation]:
+    """Insert the rows that nobody else inserted just now; return them in order."""
     rows = [_values(address, asked, settings, hash_key) for address in asked.addresses]
-    statement = insert_into(session, Invitation).on_conflict_do_nothing().returning(Invitation.id)
-    return list(session.scalars(statement, rows))
+    statement = insert_into(session, Invitation).on_conflict_do_nothing().returning(Invitation)
+    return sorted(session.scalars(statement, rows), key=lambda row: row.id)
 
 
 def _values(
@@ -223,11 +251,6 @@ def _values(
         "created_at": now(),
         "expires_at": now() + timedelta(days=settings.link_days),
     }
-
-
-def _in_order(session: Session, ids: Sequence[int]) -> list[Invitation]:
-    query = sa.select(Invitation).where(Invitation.id.in_(ids)).order_by(Invitation.id)
-    return list(session.scalars(query))
 
 
 def actor_of(inviter: Inviter) -> Actor:

@@ -21,6 +21,8 @@ from .settings import Settings
 
 SENDER, STAFF, INVITEE, SYSTEM = "sender", "staff", "invitee", "system"
 OPEN: Final = (Status.NOT_SENT, Status.SENT)
+# A mail that is being handed over ends first: what replaced it would go beside it.
+NOT_LEAVING: Final = Invitation.mail_state != MailState.SENDING
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +132,7 @@ def move(
     if changed.rowcount != 1:  # type: ignore[attr-defined]
         raise Changed(name)
     note(session, row.id, actor, action or name, row.status, target, reason)
-    if isinstance(row, Invitation):
+    if isinstance(row, Invitation) and row in session:
         session.expire(row)
 
 
@@ -146,6 +148,19 @@ def note(
     """Write one row of history."""
     values = _note(invitation_id, actor, action, from_status, to_status, reason)
     session.execute(sa.insert(History.__table__).values(values))  # type: ignore[arg-type]
+
+
+def note_all(
+    session: Session,
+    ids: Sequence[int],
+    actor: Actor,
+    action: str,
+    from_status: str | None,
+    to_status: str | None,
+) -> None:
+    """Write the same row of history for some invitations, at least one, in one statement."""
+    notes = [_note(each, actor, action, from_status, to_status) for each in ids]
+    session.execute(sa.insert(History.__table__), notes)  # type: ignore[arg-type]
 
 
 def _note(
@@ -198,22 +213,26 @@ def resend(
     if actor.kind == SENDER and possible_at is not None and possible_at > now():
         raise TooSoon(possible_at)
     if row.status == Status.DECLINED:
-        changes = {"last_sent_at": now(), "expires_at": _fresh_mail(settings)["expires_at"]}
-        _pretend(session, row, sender_canceled=False, **changes)
-        return
-    name = "resend" if row.status in OPEN else "renew"
-    move(session, row, name, actor, _fresh_mail(settings), action="resend")
+        fresh = _fresh_mail(settings)
+        changes = {name: fresh[name] for name in ("mail_state", "mail_error", "expires_at")}
+        _pretend(session, row, actor, "resend", sender_canceled=False, **changes)
+    else:
+        name = "resend" if row.status in OPEN else "renew"
+        move(
+            session, row, name, actor, _fresh_mail(settings), guards=[NOT_LEAVING], action="resend"
+        )
     enqueue(session, row.id, "resend", domain)
 
 
-def _pretend(session: Session, row: Invitation, **values: Any) -> None:
-    """Answer the sender of a declined invitation like any other, and send nothing."""
+def _pretend(session: Session, row: Invitation, actor: Actor, action: str, **values: Any) -> None:
+    """Answer the sender of a declined invitation like any other; the worker sends nothing."""
     session.execute(
         sa.update(Invitation)
-        .where(Invitation.id == row.id, Invitation.status == Status.DECLINED)
+        .where(Invitation.id == row.id, Invitation.status == Status.DECLINED, NOT_LEAVING)
         .values(**values),
         execution_options={"synchronize_session": False},
     )
+    note(session, row.id, actor, action, row.status, row.status, Status.DECLINED)
     session.expire(row)
 
 
@@ -222,18 +241,31 @@ def may_resend(row: Invitation, actor: Actor) -> bool:
 
     A declined invitation looks sent to its sender, so its resend looks possible.
     """
-    if row.email is None:
+    if row.email is None or row.mail_state == MailState.SENDING:
         return False
+    waits = row.mail_state == MailState.QUEUED
+    if row.mail_state == MailState.PARKED:
+        waits = actor.kind != STAFF  # a person decides, and that is staff
     if row.status == Status.DECLINED:
-        return actor.kind == SENDER
+        return actor.kind == SENDER and not waits
     if row.status == Status.DISCARDED and row.discarded_by != SENDER:
         return False
-    if row.status == Status.NOT_SENT and row.mail_state not in (
-        MailState.FAILED,
-        MailState.SKIPPED,
-    ):
+    if row.status == Status.NOT_SENT and waits:
         return False
     return is_legal("resend", row.status, actor) or is_legal("renew", row.status, actor)
+
+
+def is_sendable() -> sa.ColumnElement[bool]:
+    """Return as SQL what staff can send again: :func:`may_resend`, or reopen."""
+    row = Invitation
+    waits = sa.and_(row.status == Status.NOT_SENT, row.mail_state == MailState.QUEUED)
+    is_closed = row.status == Status.ACCEPTED
+    return sa.and_(row.email.is_not(None), ~is_closed, ~waits, NOT_LEAVING)
+
+
+def is_discardable() -> sa.ColumnElement[bool]:
+    """Return as SQL what can be discarded."""
+    return Invitation.status.in_(MOVES["discard"].sources)
 
 
 def resend_possible_at(row: Invitation, settings: Settings) -> datetime | None:
@@ -252,7 +284,8 @@ def reopen(
     """
     if row.email is None:
         raise IllegalMove("reopen", row.status)
-    move(session, row, "reopen", actor, {**_fresh_mail(settings), "public_id": new_public_id()})
+    changes = {**_fresh_mail(settings), "public_id": new_public_id()}
+    move(session, row, "reopen", actor, changes, guards=[NOT_LEAVING])
     enqueue(session, row.id, "resend", domain)
 
 
@@ -271,8 +304,8 @@ def discard(session: Session, row: Invitation, actor: Actor) -> None:
 
     :raises IllegalMove: when it is accepted, declined or closed already.
     """
-    if row.status == Status.DECLINED and actor.kind == SENDER:
-        _pretend(session, row, sender_canceled=True)
+    if row.status == Status.DECLINED and actor.kind == SENDER and not row.sender_canceled:
+        _pretend(session, row, actor, "cancel", sender_canceled=True)
         return
     action = "cancel" if actor.kind == SENDER else "discard"
     move(session, row, "discard", actor, {"discarded_by": actor.kind}, action=action)
@@ -319,9 +352,30 @@ def accept(session: Session, row: Any, customer_key: str) -> None:
     at = now()
     if row.expires_at <= at:
         raise LinkExpired
+    _free_customer_key(session, customer_key)
     guard = Invitation.__table__.c.expires_at > at
     values = {"registered_at": at, "customer_key": customer_key}
     move(session, row, "accept", THE_INVITEE, values, guards=[guard])
+
+
+def _free_customer_key(session: Session, customer_key: str) -> None:
+    """Untie an older row from a key that the store gives anew: that account is gone."""
+    table = Invitation.__table__
+    session.execute(
+        sa.update(table)  # type: ignore[arg-type]
+        .where(table.c.customer_key == customer_key)
+        .values(customer_key=None)
+    )
+
+
+def forget_customer(session: Session, key: str) -> None:
+    """Untie the rows of a customer whose account is deleted: the key may be given anew."""
+    table = Invitation.__table__
+    gone = f"gone:{secrets.token_hex(8)}"
+    for column, value in ((table.c.inviter_key, gone), (table.c.customer_key, None)):
+        session.execute(
+            sa.update(table).where(column == key).values({column: value})  # type: ignore[arg-type]
+        )
 
 
 def expire_due(session: Session, limit: int = 1000) -> int:

@@ -57,8 +57,15 @@ def base_url(view: StoreView, app: Flask | None = None) -> str:
     :raises RuntimeError: when nothing configures it.
     """
     config = (app or current_app).config
-    if view.base_url or config["INVITATIONS_BASE_URL"]:
-        return str(view.base_url or config["INVITATIONS_BASE_URL"]).rstrip("/")
+    given = view.base_url or config["INVITATIONS_BASE_URL"]
+    if given:
+        parts = urlsplit(given)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise RuntimeError(
+                f"The store's address {given!r} is not one: write it with its scheme, for"
+                " example 'https://shop.example.com'."
+            )
+        return str(given).rstrip("/")
     if config.get("SERVER_NAME"):
         return f"{config['PREFERRED_URL_SCHEME']}://{config['SERVER_NAME']}"
     raise RuntimeError(

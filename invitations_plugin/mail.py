@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from flask import current_app
+from jinja2 import Environment
 from jinja2.exceptions import TemplateNotFound
 
 from .host import Sender, StoreView
@@ -13,7 +14,7 @@ from .links import INVITATION, OPT_OUT, absolute_url, sign
 from .models import Invitation
 from .settings import Settings
 from .smtp import Message
-from .state import host
+from .state import host, state
 from .text import clean_line, defang
 
 DEFAULT_TEMPLATE = "invitation_sent"
@@ -70,10 +71,18 @@ def _headers(out_link: str) -> dict[str, str]:
     }
 
 
+def _environment() -> Environment:
+    """Return the store's templates, read as ours are written whatever the store's options."""
+    kept = state()
+    if kept.mail_templates is None:
+        kept.mail_templates = current_app.jinja_env.overlay(trim_blocks=False, lstrip_blocks=False)
+    return kept.mail_templates
+
+
 def _render(template: str, context: dict[str, Any]) -> tuple[str, str, str]:
     """Render subject, text and HTML; the default template where the chosen one is gone."""
     names = {"inv_t": gettext, "inv_nt": ngettext, "locale": html_lang()}
-    env = current_app.jinja_env
+    env = _environment()
     try:
         env.get_template(f"invitations/email/{template}/body.html")
     except TemplateNotFound:

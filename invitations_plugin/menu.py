@@ -26,10 +26,11 @@ class TemplateGlobal:
     @property
     def menu(self) -> MenuEntry | None:
         """The entry My Invitations, None where invitations are off or nobody signed in."""
+        if host().current_customer() is None:
+            return None
         view = host().current_store_view()
         settings = settings_of(view)
-        is_on = settings.enabled and settings.storefront_enabled
-        if not is_on or host().current_customer() is None:
+        if not (settings.enabled and settings.storefront_enabled):
             return None
         with speaking(view):
             label = gettext("My Invitations")

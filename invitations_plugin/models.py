@@ -26,6 +26,7 @@ NAMING = {
 }
 
 BigId = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+HostKey = sa.String(255)  # whatever a store calls a customer or a group
 # Sorted by code point on both databases, so that pages by key agree with the index.
 SortedText = sa.String(320).with_variant(postgresql.VARCHAR(320, collation="C"), "postgresql")
 
@@ -129,14 +130,14 @@ class Invitation(Base):
     public_id: Mapped[str] = mapped_column(sa.String(32), default=new_public_id)
     website: Mapped[str]
     store_view: Mapped[str]
-    inviter_key: Mapped[str] = mapped_column(default="")
+    inviter_key: Mapped[str] = mapped_column(HostKey, default="")
     inviter_email: Mapped[str | None] = mapped_column(SortedText)
     inviter_name: Mapped[str] = mapped_column(sa.String(255), default="")
     email: Mapped[str | None] = mapped_column(SortedText)
     email_hash: Mapped[str]
     recipient_hash: Mapped[str]
     message: Mapped[str | None] = mapped_column(sa.Text())
-    group_code: Mapped[str]
+    group_code: Mapped[str] = mapped_column(HostKey)
     status: Mapped[str] = mapped_column(sa.String(12), default=Status.NOT_SENT)
     discarded_by: Mapped[str | None] = mapped_column(sa.String(8))
     sender_canceled: Mapped[bool] = mapped_column(default=False)
@@ -149,9 +150,9 @@ class Invitation(Base):
     registered_at: Mapped[datetime | None]
     expires_at: Mapped[datetime]
     purged_at: Mapped[datetime | None]
-    customer_key: Mapped[str | None]
+    customer_key: Mapped[str | None] = mapped_column(HostKey)
     existing_customer: Mapped[bool] = mapped_column(default=False)
-    submission: Mapped[str | None] = mapped_column(index=True)
+    submission: Mapped[str | None]
     version: Mapped[int] = mapped_column(default=1)
 
 
@@ -167,7 +168,7 @@ class History(Base):
     )
     at: Mapped[datetime] = mapped_column(default=now)
     actor_kind: Mapped[str] = mapped_column(sa.String(8))
-    actor_key: Mapped[str] = mapped_column(default="")
+    actor_key: Mapped[str] = mapped_column(HostKey, default="")
     actor_name: Mapped[str] = mapped_column(sa.String(255), default="")
     action: Mapped[str] = mapped_column(sa.String(24))
     from_status: Mapped[str | None] = mapped_column(sa.String(12))

@@ -8,11 +8,13 @@ from typing import Any
 
 from flask import Blueprint, Response, current_app, g, request
 from flask_wtf.csrf import CSRFError, CSRFProtect
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import InternalError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from .database import Busy, session
+from .host import StoreView
 from .i18n import speaking
-from .rendering import add_headers, render
+from .rendering import render
 from .state import host
 
 # What CSRFProtect.init_app would set; a store may live without it.
@@ -24,7 +26,16 @@ CSRF_DEFAULTS: dict[str, Any] = {
     "WTF_CSRF_TIME_LIMIT": 3600,
     "WTF_CSRF_SSL_STRICT": True,
 }
-_csrf = CSRFProtect()
+
+
+class _Protection(CSRFProtect):  # type: ignore[misc]  # Flask-WTF ships no types
+    """Flask-WTF's check, which also knows our field's name where a store chose another."""
+
+    def _get_csrf_token(self) -> str | None:
+        return super()._get_csrf_token() or request.form.get("csrf_token")
+
+
+_csrf = _Protection()
 
 
 def protect(
@@ -48,6 +59,7 @@ def protect(
     def enter() -> Response | None:
         if request.endpoint == f"{blueprint.name}.static":
             return None
+        g.invitations_page = True
         _speak()
         refusal = admit()
         if refusal is not None:
@@ -62,13 +74,12 @@ def protect(
         g.pop("invitations_language", ExitStack()).close()
 
     @blueprint.errorhandler(OperationalError)
+    @blueprint.errorhandler(InternalError)
+    @blueprint.errorhandler(PoolTimeout)
     @blueprint.errorhandler(Busy)
     def busy(error: Exception) -> Response:
-        session().rollback()
         current_app.logger.warning("The database is not available: %s", type(error).__name__)
         return busy_page(folder)
-
-    blueprint.after_request(add_headers)
 
 
 def _speak() -> None:
@@ -84,8 +95,16 @@ def is_stale() -> bool:
 
 
 def busy_page(folder: str) -> Response:
-    """Answer that the store is busy, and when to come back."""
-    response = _page(f"{folder}/busy.html", 503)
+    """Answer that the store is busy, and when to come back.
+
+    The store's own template may need the database as well: then in a few plain words.
+    """
+    try:
+        session().rollback()
+        response = _page(f"{folder}/busy.html", 503)
+    except Exception:
+        words = "The store cannot answer just now. Please try again in a minute."
+        response = Response(words, 503, mimetype="text/plain")
     response.headers["Retry-After"] = "5"
     return response
 
@@ -102,4 +121,10 @@ def _has_token() -> bool:
 
 
 def _page(name: str, status: int) -> Response:
-    return render(name, view=g.inv_view, status=status)
+    return render(name, view=view_of_request(), status=status)
+
+
+def view_of_request() -> StoreView:
+    """Return the store view of this request, also where the store ended it before us."""
+    found: StoreView | None = g.get("inv_view")
+    return found or host().current_store_view()

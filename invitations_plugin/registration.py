@@ -6,25 +6,25 @@ app, so that two apps in one process do not both act.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
 import sqlalchemy as sa
 from flask import Flask, Response, current_app, g, has_request_context, jsonify, request
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import ORMExecuteState, Session
 from werkzeug.exceptions import HTTPException
 
 from .addresses import BadAddress, hint, parse_address
 from .database import session as host_session
 from .events import announce
-from .held import held, is_unsafe, release, remember
+from .held import held, is_unsafe, keep, release, remember
 from .host import Host
-from .i18n import gettext
-from .lifecycle import LifecycleError
+from .i18n import gettext, speaking
+from .lifecycle import LifecycleError, forget_customer
 from .lifecycle import accept as accept_row
-from .models import Invitation, Status
-from .rendering import add_headers, render
+from .models import Invitation
+from .rendering import render
 from .settings import BY_INVITATION_ONLY, INVITED_ADDRESS_ONLY, Settings
 from .signals import invitation_accepted
 from .state import host, settings_of
@@ -106,11 +106,11 @@ def init_registration(app: Flask, store: Host) -> None:
 
 def gate() -> None:
     """Keep this request's link; close the store's doors where only the invited may enter."""
-    if request.endpoint in host().registration_endpoints:
+    is_door = request.endpoint in host().registration_endpoints
+    if is_door or is_unsafe():
         remember()
+    if is_door:
         require_invitation()
-    elif is_unsafe():
-        remember()
 
 
 def require_invitation() -> None:
@@ -136,13 +136,13 @@ def invitation_required(view: Callable[P, R]) -> Callable[P, R]:
 def answer_refusal(refusal: RegistrationRefused) -> Response:
     """Undo what the request began, then say why: JSON to who speaks JSON, a page to others."""
     host_session().rollback()
-    status = refusal.code or 403
-    if request.is_json or request.accept_mimetypes.best == "application/json":
-        response = jsonify(error=refusal.error, message=refusal.text())
-        response.status_code = status
-        return response
-    view = host().current_store_view()
-    return add_headers(render(refusal.template, view=view, status=status, **refusal.context()))
+    status, view = refusal.code or 403, host().current_store_view()
+    with speaking(view):
+        if request.is_json or request.accept_mimetypes.best == "application/json":
+            response = jsonify(error=refusal.error, message=refusal.text())
+            response.status_code = status
+            return response
+        return render(refusal.template, view=view, status=status, **refusal.context())
 
 
 def accept(customer: Any) -> bool:
@@ -153,7 +153,7 @@ def accept(customer: Any) -> bool:
 
     :raises RegistrationRefused: when the account must not be created.
     """
-    row = _check(customer)
+    row = _check(customer, is_registration=True)
     if row is None:
         return False
     _assign_group(customer, row)
@@ -165,11 +165,14 @@ def accept(customer: Any) -> bool:
 @sa.event.listens_for(Session, "before_flush")
 def _before_flush(session: Session, context: Any, instances: Any) -> None:
     """Refuse a customer who may not be created; put the invited one into the group."""
-    customers = _new_customers(session)
+    for key in _deleted_keys(session):
+        forget_customer(session, key)
+    customers = _customers_in(session.new)
     if not customers:
         return
     customer, *others = customers
-    row = _check(customer)
+    is_door = request.endpoint in host().registration_endpoints
+    row = _check(customer, is_registration=is_door)
     if others:
         _check_uninvited()
     if row is not None and current_app.extensions["invitations"].acceptance == "insert":
@@ -189,11 +192,38 @@ def _after_flush(session: Session, context: Any) -> None:
     _accept(session, customer, row)
 
 
-def _new_customers(session: Session) -> list[Any]:
+@sa.event.listens_for(Session, "after_commit")
+def _after_commit(session: Session) -> None:
+    """Remember that an acceptance stands; a released savepoint is no commit yet."""
+    if has_request_context() and "invitations_accepted" in g:
+        g.invitations_committed = session.get_nested_transaction() is None
+
+
+@sa.event.listens_for(Session, "do_orm_execute")
+def _before_statement(statement: ORMExecuteState) -> None:
+    """Shut the door that inserts customers by a statement, past the session's objects."""
+    if not statement.is_insert or not has_request_context():
+        return
+    mapper = statement.bind_mapper
+    if mapper is None or "invitations" not in current_app.extensions:
+        return
+    if issubclass(mapper.class_, host().customer_model):
+        _check_uninvited()
+
+
+def _customers_in(objects: Iterable[Any]) -> list[Any]:
     if not has_request_context() or "invitations" not in current_app.extensions:
         return []
     model = host().customer_model
-    return [each for each in session.new if isinstance(each, model)]
+    return [each for each in objects if isinstance(each, model)]
+
+
+def _deleted_keys(session: Session) -> list[str]:
+    """Return the keys of customers who are about to be deleted, in a request or not."""
+    if not session.deleted or not current_app or "invitations" not in current_app.extensions:
+        return []
+    store = host()
+    return [store.key(each) for each in session.deleted if isinstance(each, store.customer_model)]
 
 
 def _settings() -> Settings:
@@ -204,7 +234,7 @@ def _by_invitation_only(settings: Settings) -> bool:
     return settings.enabled and settings.registration == BY_INVITATION_ONLY
 
 
-def _check(customer: Any) -> Invitation | None:
+def _check(customer: Any, *, is_registration: bool) -> Invitation | None:
     """Return the invitation a new customer comes by, None for one who comes without."""
     with host_session().no_autoflush:
         settings, row = _settings(), held()
@@ -212,9 +242,12 @@ def _check(customer: Any) -> Invitation | None:
         _check_uninvited()
         return None
     anything_goes = settings.registered_address != INVITED_ADDRESS_ONLY
-    if not anything_goes and not _is_invited(row, host().email(customer)):
+    if anything_goes or _is_invited(row, host().email(customer)):
+        return row
+    if is_registration:
         raise AddressMismatch(row.email or "")
-    return row
+    _check_uninvited()  # a guest's order, say: no registration, and no acceptance either
+    return None
 
 
 def _check_uninvited() -> None:
@@ -250,14 +283,16 @@ def _accept(session: Session, customer: Any, row: Invitation) -> None:
 
 
 def finish(response: Response) -> Response:
-    """After a registration that stands: forget the link and tell whoever listens."""
-    accepted = g.pop("invitations_accepted", None)
-    if accepted is None or response.status_code >= 500:
-        return response
-    row = host_session().get(Invitation, accepted[0], populate_existing=True)
-    if row is not None and row.status == Status.ACCEPTED:
+    """After a registration that stands forget the link and tell whoever listens; after one
+    that failed keep the link for the next try.
+    """
+    if g.pop("invitations_committed", False):
+        invitation_id, customer = g.invitations_accepted
+        row = host_session().get(Invitation, invitation_id, populate_existing=True)
         release()
-        announce(invitation_accepted, [row], customer=accepted[1])
+        announce(invitation_accepted, [row] if row is not None else [], customer=customer)
+    elif request.endpoint in host().registration_endpoints:
+        keep()
     return response
 
 

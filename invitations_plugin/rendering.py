@@ -9,6 +9,7 @@ from flask import Response, current_app, g, make_response, request, session, url
 from flask_wtf.csrf import generate_csrf
 from jinja2 import Environment, Template, nodes
 from jinja2.exceptions import TemplateNotFound
+from markupsafe import Markup, escape
 
 from .host import Host, StoreView
 from .i18n import format_date, format_datetime, gettext, html_lang, ngettext
@@ -61,6 +62,7 @@ def render(
         current_app.update_template_context(variables)
     response = make_response(template.render(variables), status)
     response.vary.update(("HX-Request", "Cookie"))
+    g.invitations_page = True
     if piece:
         response.headers["X-Invitations-Fragment"] = "1"
     return response
@@ -70,7 +72,7 @@ def _common(view: StoreView) -> dict[str, Any]:
     host: Host = current_app.extensions["invitations"].host
     return {
         **host.context(),
-        "inv_t": gettext,
+        "inv_t": translate,
         "inv_nt": ngettext,
         "inv_lang": html_lang(),
         "inv_base": host.base,
@@ -82,6 +84,13 @@ def _common(view: StoreView) -> dict[str, Any]:
         "inv_date": lambda value: format_date(value, view),
         "inv_datetime": lambda value: format_datetime(value, view),
     }
+
+
+def translate(message: str, **variables: Any) -> str:
+    """Translate for a template: markup among the variables stays markup, the rest is escaped."""
+    if not any(isinstance(value, Markup) for value in variables.values()):
+        return gettext(message, **variables)
+    return Markup(escape(gettext(message))) % variables  # noqa: S704  # escaped on both sides
 
 
 def layout(host: Host) -> Template:
@@ -98,7 +107,8 @@ def layout(host: Host) -> Template:
 
 def _make_layout(env: Environment, base: str, blocks: Mapping[str, str]) -> Template:
     names = {"content": "content", "title": "title", **blocks}
-    missing = sorted(set(names.values()) - _blocks_of(env, base))
+    known = _blocks_of(env, base)
+    missing = sorted(set(names.values()) - known) if known is not None else []
     if missing:
         raise RuntimeError(
             f"The template {base!r} has no block {', '.join(missing)}: our pages would be"
@@ -111,19 +121,30 @@ def _make_layout(env: Environment, base: str, blocks: Mapping[str, str]) -> Temp
     return env.from_string(source)
 
 
-def _blocks_of(env: Environment, name: str) -> set[str]:
-    """Return the names of the blocks of a template and of all that it extends."""
+def _blocks_of(env: Environment, name: str) -> set[str] | None:
+    """Return the blocks of a template and of all that it extends, None if that is computed."""
     found: set[str] = set()
     current: str | None = name
     while current is not None:
-        if env.loader is None:
-            raise TemplateNotFound(current)
-        tree = env.parse(env.loader.get_source(env, current)[0])
+        tree = env.parse(_source(env, current))
         found |= {block.name for block in tree.find_all(nodes.Block)}
         parent = next(tree.find_all(nodes.Extends), None)
-        is_named = parent is not None and isinstance(parent.template, nodes.Const)
-        current = str(parent.template.value) if parent is not None and is_named else None  # type: ignore[attr-defined]
+        if parent is not None and not isinstance(parent.template, nodes.Const):
+            return None
+        current = str(parent.template.value) if parent is not None else None  # type: ignore[attr-defined]
     return found
+
+
+def _source(env: Environment, name: str) -> str:
+    try:
+        if env.loader is None:
+            raise TemplateNotFound(name)
+        return str(env.loader.get_source(env, name)[0])
+    except TemplateNotFound as error:
+        raise RuntimeError(
+            f"There is no template {error.name!r}: name the one that our pages extend by the"
+            " host's 'base', for example 'account.html'."
+        ) from error
 
 
 def redirect_to(url: str) -> Response:
@@ -143,15 +164,22 @@ def sign_in_first(host: Host, start: str) -> Response:
     ``start`` is the endpoint to come back to from what cannot be repeated, a POST.
     """
     is_page = request.method == "GET"
-    url = host.login_url(request.full_path.rstrip("?") if is_page else url_for(start))
+    here = request.script_root + request.full_path.rstrip("?")
+    url = host.login_url(here if is_page else url_for(start))
     return redirect_to(url) if url else make_response("", 401)
 
 
 def add_headers(response: Response) -> Response:
-    """Protect a page of ours as far as it does not break the store's theme."""
-    strict = g.get("invitations_strict", current_app.config["INVITATIONS_STRICT_POLICY"])
+    """Protect a page of ours as far as it does not break the store's theme.
+
+    It runs after what the store does to its answers, so the store's own policy stays.
+    """
+    if not g.get("invitations_page", False):
+        return response
     headers = response.headers
-    headers.setdefault("Content-Security-Policy", STRICT_POLICY if strict else HOST_POLICY)
+    if g.get("invitations_strict", current_app.config["INVITATIONS_STRICT_POLICY"]):
+        headers["Content-Security-Policy"] = STRICT_POLICY
+    headers.setdefault("Content-Security-Policy", HOST_POLICY)
     headers.setdefault("Referrer-Policy", "same-origin")
     headers.setdefault("X-Content-Type-Options", "nosniff")
     headers["Cache-Control"] = "no-store, private"

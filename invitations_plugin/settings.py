@@ -97,7 +97,7 @@ class Settings:
         n_("Allow Customers to Add Custom Message to Invitation Email"),
         GENERAL,
         STORE_VIEW,
-        help=n_("Staff may always add one."),
+        help=n_("Staff may always add a message."),
     )
     max_per_send: int = setting(
         5,
@@ -217,7 +217,7 @@ def read_value(item: Field[Any], given: object) -> bool | int | str:
     """
     spec: Spec = item.metadata["spec"]
     if isinstance(item.default, bool):
-        return _read_bool(item.name, given)
+        return read_bool(item.name, given)
     if isinstance(item.default, int):
         return _read_int(item.name, given, spec)
     if spec.choices is not None and given not in spec.choices:
@@ -227,7 +227,11 @@ def read_value(item: Field[Any], given: object) -> bool | int | str:
     return given
 
 
-def _read_bool(name: str, given: object) -> bool:
+def read_bool(name: str, given: object) -> bool:
+    """Read a yes or no, however it is spelt.
+
+    :raises BadSetting: for anything else.
+    """
     known = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
     value = known.get(str(given).lower())
     if value is None:
@@ -257,14 +261,20 @@ def effective(session: Session, view: StoreView) -> Settings:
     return settings
 
 
+def forget() -> None:
+    """Read the overrides anew the next time: a worker does so for every batch."""
+    g.pop("_invitations_overrides", None)
+
+
 def _overrides(session: Session) -> dict[tuple[str, str], dict[str, Any]]:
     cached: dict[tuple[str, str], dict[str, Any]] | None = g.get("_invitations_overrides")
     if cached is None:
         cached = {}
         row = SettingOverride
-        for scope, code, name, value in session.execute(
-            sa.select(row.scope, row.scope_code, row.name, row.value)
-        ):
+        # A question asked in the middle of the store's work must not write its objects.
+        with session.no_autoflush:
+            found = session.execute(sa.select(row.scope, row.scope_code, row.name, row.value))
+        for scope, code, name, value in found:
             if name in SPECS:
                 cached.setdefault((scope, code), {})[name] = value
         g._invitations_overrides = cached
@@ -281,10 +291,11 @@ def override(
     """
     item = next((each for each in fields(Settings) if each.name == name), None)
     order = (GLOBAL, WEBSITE, STORE_VIEW)
-    if item is None or order.index(scope) > order.index(item.metadata["spec"].scope):
+    widest = order.index(item.metadata["spec"].scope) if item is not None else -1
+    if item is None or scope not in order[: widest + 1]:
         raise BadSetting(f"{name} cannot be set for the scope {scope}")
     given = read_value(item, value)
     row = SettingOverride(scope=scope, scope_code=code, name=name, value=given, updated_by=by)
     session.merge(row)
     session.flush()
-    g.pop("_invitations_overrides", None)
+    forget()

@@ -11,6 +11,8 @@ from __future__ import annotations
 import smtplib
 import ssl
 from datetime import UTC, datetime
+from email.errors import MessageError
+from email.header import Header
 from email.headerregistry import Address as HeaderAddress
 from email.message import EmailMessage
 from email.policy import SMTP as SMTP_POLICY
@@ -20,10 +22,13 @@ from typing import Any
 import flask_mail
 from flask import current_app
 
+from .events import tell
 from .text import clean_line
 
-# Long enough that a List-Unsubscribe is never folded, short of RFC 5322's 998.
-POLICY = SMTP_POLICY.clone(max_line_length=990)
+POLICY = SMTP_POLICY.clone(max_line_length=76)  # RFC 2045's limit of quoted-printable
+PLAIN = 200  # characters of ASCII that stay on one line as they are
+# A server may take long over a whole message, and giving up on it means a second copy.
+LAST_ANSWER = 10  # times the timeout of every other answer
 
 
 class Temporary(Exception):
@@ -40,6 +45,14 @@ class Unreachable(Exception):
 
 class Broken(Exception):
     """The line broke before the message was handed over: it did not leave."""
+
+    @property
+    def hung(self) -> bool:
+        """Whether the server fell silent, instead of hanging up."""
+        cause = self.__cause__
+        return isinstance(cause, TimeoutError) or isinstance(
+            getattr(cause, "__context__", None), TimeoutError
+        )
 
 
 class Ambiguous(Exception):
@@ -81,16 +94,22 @@ class Message(flask_mail.Message):
         :raises ValueError: when a header or address holds what it must not.
         """
         made = EmailMessage(policy=POLICY)
-        made["From"] = HeaderAddress(self.sender_name, addr_spec=str(self.sender))
-        made["To"] = HeaderAddress(addr_spec=str(self.recipients[0]))
-        made["Subject"] = self.subject
-        made["Date"] = format_datetime(datetime.now(UTC))
-        made["Message-ID"] = self.msgId
-        for name, value in (self.extra_headers or {}).items():
-            made[name] = value
         made.set_content(self.body, cte="quoted-printable")
         made.add_alternative(self.html, subtype="html", cte="quoted-printable")
-        return made.as_bytes()
+        return self._headers().encode("ascii") + made.as_bytes()
+
+    def _headers(self) -> str:
+        """Write the headers out: the library folds a link, and reads a name once more."""
+        given = {
+            "To": _address(str(self.recipients[0])),
+            "Date": format_datetime(datetime.now(UTC)),
+            "Message-ID": self.msgId,
+            **(self.extra_headers or {}),
+        }
+        sender = _mailbox(self.sender_name, _address(str(self.sender)))
+        lines = [f"From: {sender}", f"Subject: {_words(self.subject)}"]
+        lines += [f"{name}: {_one_line(value)}" for name, value in given.items()]
+        return "".join(f"{line}\r\n" for line in lines)
 
 
 class Connection(flask_mail.Connection):
@@ -99,9 +118,14 @@ class Connection(flask_mail.Connection):
     def __enter__(self) -> Connection:
         try:
             super().__enter__()
-        except (OSError, smtplib.SMTPException) as error:
+        except (OSError, smtplib.SMTPException, ValueError, OverflowError) as error:
             raise Unreachable(describe(error)) from error
         return self
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it takes another message; smtplib drops the socket when the line breaks."""
+        return self.host is None or self.host.sock is not None
 
     def __exit__(self, *exc: object) -> None:
         """Say goodbye; a server that hung up first changes nothing."""
@@ -132,6 +156,7 @@ class Connection(flask_mail.Connection):
     def _agree(self, host: smtplib.SMTP, context: ssl.SSLContext) -> None:
         if self.mail.use_tls and not self.mail.use_ssl:
             host.starttls(context=context)
+        host.ehlo_or_helo_if_needed()
         if self.mail.username and self.mail.password:
             host.login(self.mail.username, self.mail.password)
 
@@ -139,44 +164,44 @@ class Connection(flask_mail.Connection):
         """Hand one message over; returning means the server has taken it.
 
         :raises Temporary: on a 4xx, with its text.
-        :raises Permanent: on a 5xx, or a message that cannot be put on the wire.
+        :raises Permanent: on a 5xx, or an address that mail cannot be sent to.
         :raises Broken: when the connection broke before the message was handed over.
         :raises Ambiguous: when it broke after that.
         """
         try:
-            content = message.as_bytes()
-        except (ValueError, UnicodeError, IndexError) as error:
-            raise Permanent(f"The message cannot be built: {describe(error)}") from error
+            _address(str(message.recipients[0]))
+        except ValueError as error:
+            raise Permanent(f"The address cannot be written to: {describe(error)}") from error
+        content = message.as_bytes()
         if self.host is not None:
             self._envelope(self.host, str(message.sender), str(message.recipients[0]))
             self._data(self.host, content)
         self.num_emails += 1
-        app = current_app._get_current_object()  # type: ignore[attr-defined]
-        flask_mail.email_dispatched.send(app, message=message)
+        tell(flask_mail.email_dispatched, message=message)
 
     def _envelope(self, host: smtplib.SMTP, sender: str, recipient: str) -> None:
         try:
-            host.ehlo_or_helo_if_needed()
-            _check(host, *host.mail(sender))
+            _check_sender(host, *host.mail(sender))
             _check(host, *host.rcpt(recipient))
             code, text = host.docmd("data")
             if code != 354:
                 _check(host, code, text)
-                raise Temporary(f"{code} {_decode(text)}")
+                raise Broken(f"{code} {_decode(text)}")
         except (OSError, smtplib.SMTPException) as error:
             raise Broken(describe(error)) from error
 
     def _data(self, host: smtplib.SMTP, content: bytes) -> None:
         """Only the reply to the content tells whether the message was taken."""
         try:
+            _set_timeout(host, host.timeout * LAST_ANSWER)
             host.send(_dot_stuffed(content))
             code, text = host.getreply()
+            _set_timeout(host, host.timeout)
         except (OSError, smtplib.SMTPException) as error:
             raise Ambiguous(describe(error)) from error
-        try:
-            _check(host, code, text)
-        except (OSError, smtplib.SMTPException) as error:
-            raise Temporary(f"{code} {_decode(text)}") from error
+        if code // 100 not in (2, 4, 5):
+            raise Ambiguous(f"{code} {_decode(text)}")
+        _check(host, code, text)
 
 
 def connect() -> Connection:
@@ -199,12 +224,66 @@ def _check(host: smtplib.SMTP, code: int, text: bytes) -> None:
     if 200 <= code < 300:
         return
     said = f"{code} {_decode(text)}"
-    if code == 421 or code == -1:
+    if code == 421 or code // 100 not in (4, 5):
         raise Broken(said)
-    host.rset()
-    if 500 <= code < 600:
-        raise Permanent(said)
-    raise Temporary(said)
+    _reset(host)
+    raise Permanent(said) if code >= 500 else Temporary(said)
+
+
+def _check_sender(host: smtplib.SMTP, code: int, text: bytes) -> None:
+    """A refused sender is the store's matter: no recipient is given up for it."""
+    try:
+        _check(host, code, text)
+    except Permanent as error:
+        raise Temporary(str(error)) from error
+
+
+def _reset(host: smtplib.SMTP) -> None:
+    """Make ready for the next message; a server that answers and hangs up has answered."""
+    try:
+        host.rset()
+    except (OSError, smtplib.SMTPException):
+        host.close()
+
+
+def _set_timeout(host: smtplib.SMTP, seconds: float) -> None:
+    if host.sock is not None:
+        host.sock.settimeout(seconds)
+
+
+def _one_line(value: str) -> str:
+    if not (value.isascii() and value.isprintable()):
+        raise ValueError(f"A header cannot hold {value!r}")
+    return value
+
+
+def _address(text: str) -> str:
+    """Return a bare ASCII address.
+
+    :raises ValueError: when it is none, or several.
+    """
+    try:
+        read = HeaderAddress(addr_spec=_one_line(text)).addr_spec
+    except (MessageError, IndexError) as error:  # what the library makes of some others
+        raise ValueError(f"{text!r} is no address") from error
+    if read != text:
+        raise ValueError(f"{text!r} is no plain address")
+    return read
+
+
+def _mailbox(name: str, address: str) -> str:
+    """Return a name, whatever it holds, as nothing but the name of an address."""
+    words = _words(name)
+    return (
+        str(HeaderAddress(name, addr_spec=address)) if words == name else f"{words}\r\n <{address}>"
+    )
+
+
+def _words(text: str) -> str:
+    """Return text for a header; also what only looks encoded is encoded (RFC 2047)."""
+    if text.isascii() and "=?" not in text and len(text) <= PLAIN:
+        return text
+    return Header(text, "utf-8", maxlinelen=75, header_name="Subject").encode(linesep="\r\n")
 
 
 def _decode(text: bytes | str) -> str:

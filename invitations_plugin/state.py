@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from flask import Flask, current_app
-from jinja2 import Template
+from jinja2 import Environment, Template
 
 from .database import session
 from .host import Host, StoreView
@@ -27,6 +27,7 @@ class State:
     acceptance: str = "insert"
     checked: bool = False
     layout: Template | None = None
+    mail_templates: Environment | None = None
     thread: DeliveryThread | None = None
 
 

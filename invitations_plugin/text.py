@@ -11,16 +11,24 @@ _DROPPED = {"Cc", "Cf", "Cs", "Co", "Cn"}
 _KEPT = {"\n", "\u200c", "\u200d"}
 _LINE_BREAKS = re.compile(r"\r\n?|[\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029]")
 # A dot that a mail program could take for the dot of a domain, in any of the forms that
-# browsers read as one.
-_DOMAIN_DOT = re.compile(r"(?<=\w)([.\u3002\uff0e\uff61])(?=[^\W\d_])")
-_SCHEME = re.compile(r"(?<=\w)\s*:\s*(?=//)")
+# browsers read as one; an ideographic full stop before more Chinese ends a sentence.
+_JOINERS = r"[\u034f\u200c\u200d\ufe00-\ufe0f]*"
+_DOMAIN_DOT = re.compile(
+    rf"(?<=\S)([.\u2024](?={_JOINERS}[^\W\d_])|[\u3002\uff0e\uff61](?={_JOINERS}[A-Za-z0-9]))"
+)
+_SCHEME = re.compile(rf"(?<=\w){_JOINERS}\s*:\s*(?={_JOINERS}/)")
 
 
 def clean(text: str) -> str:
     """Return text in NFC, its line breaks as ``\\n``, without characters nobody sees."""
-    lines = _LINE_BREAKS.sub("\n", text)
-    seen = (char for char in lines if char in _KEPT or unicodedata.category(char) not in _DROPPED)
-    return unicodedata.normalize("NFC", "".join(seen)).strip()
+    lines = _LINE_BREAKS.sub("\n", text).replace("\t", " ")
+    return unicodedata.normalize("NFC", "".join(filter(_is_seen, lines))).strip()
+
+
+def _is_seen(char: str) -> bool:
+    if char in _KEPT or "\U0001f000" <= char <= "\U0001faff":  # emoji newer than this Python
+        return True
+    return unicodedata.category(char) not in _DROPPED
 
 
 def clean_line(text: str) -> str:

@@ -5,10 +5,12 @@ They are only clocks: what has to be done, and by whom, stands in the database.
 
 from __future__ import annotations
 
+import atexit
 import logging
 import os
 import threading
 import time
+from queue import Empty, SimpleQueue
 
 from flask import Flask
 
@@ -16,6 +18,7 @@ from . import delivery
 from .database import atomically, session
 from .lifecycle import expire_due
 from .state import State
+from .throttle import forget_guesses
 
 log = logging.getLogger(__name__)
 
@@ -29,36 +32,48 @@ class Clock:
 
     def __init__(self, app: Flask) -> None:
         self.app = app
-        self.stop_asked = threading.Event()
-        self._woken = threading.Event()
+        self.stop_asked = False
+        # An Event would lock up when a signal's handler sets what the handled code waits for.
+        self._calls: SimpleQueue[None] = SimpleQueue()
         self._next_upkeep = 0.0
 
     def wake(self) -> None:
         """Look at the outbox now."""
-        self._woken.set()
+        if self._calls.empty():
+            self._calls.put(None)
 
     def stop(self) -> None:
         """End after the message in hand."""
-        self.stop_asked.set()
-        self._woken.set()
+        self.stop_asked = True
+        self._calls.put(None)
 
     def run(self) -> None:
         """Look, wait, look again; no fault of one look ends the worker."""
-        while not self.stop_asked.is_set():
+        while not self.stop_asked:
             pause = POLL
             try:
                 with self.app.app_context():
                     pause = self._look()
             except Exception:
                 log.exception("A look at the outbox failed; the next one comes")
-            self._woken.wait(pause)
-            self._woken.clear()
+            self._wait(pause)
+
+    def _wait(self, seconds: float) -> None:
+        """Wait for a call or the time; a server that is away is left its rest."""
+        end = time.monotonic() + seconds
+        try:
+            self._calls.get(timeout=seconds)
+            while seconds > POLL and not self.stop_asked:
+                self._calls.get(timeout=max(0.0, end - time.monotonic()))
+        except Empty:
+            return
 
     def _look(self) -> float:
         if time.monotonic() >= self._next_upkeep:
             self._next_upkeep = time.monotonic() + HOUR
             expire_all()
-        report = delivery.deliver(stop=self.stop_asked.is_set)
+            atomically(lambda: forget_guesses(session()))
+        report = delivery.deliver(stop=lambda: self.stop_asked)
         return PAUSE if report.unreachable else POLL
 
 
@@ -70,6 +85,7 @@ class DeliveryThread(Clock):
         self.pid = os.getpid()
         self._thread = threading.Thread(target=self.run, name="invitations", daemon=True)
         self._thread.start()
+        atexit.register(self.end)  # a process that ends hands its message over first
 
     @property
     def is_alive(self) -> bool:
@@ -79,7 +95,9 @@ class DeliveryThread(Clock):
     def end(self, timeout: float = 30.0) -> None:
         """Stop and wait, up to ``timeout`` seconds."""
         self.stop()
-        self._thread.join(timeout)
+        atexit.unregister(self.end)
+        if self.is_alive:
+            self._thread.join(timeout)
 
 
 _starting = threading.Lock()

@@ -7,12 +7,12 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import sqlalchemy as sa
 from flask_login import current_user
-from sqlalchemy.orm import Session
 
 from invitations_plugin import FlaskLoginHost, Group, Purchase, Sender, StoreView, Website
 
 from . import stores
 from .addresses import fold
+from .database import db
 from .forms import RegisterForm
 from .models import Customer, Order, Staff
 
@@ -42,8 +42,8 @@ class StoreHost(FlaskLoginHost):
     def website(self, customer: Customer) -> str:
         return customer.website_code
 
-    def customer_by_email(self, session: Session, email: str, website: str) -> Customer | None:
-        return session.scalars(
+    def customer_by_email(self, email: str, website: str) -> Customer | None:
+        return db.session.scalars(
             sa.select(Customer).where(
                 Customer.website_code == website, Customer.email_folded == fold(email)
             )
@@ -67,9 +67,9 @@ class StoreHost(FlaskLoginHost):
     def senders(self, view: StoreView) -> Sequence[Sender]:
         return stores.senders(view)
 
-    def purchases(self, session: Session, keys: Iterable[str]) -> Iterator[Purchase]:
+    def purchases(self, keys: Iterable[str]) -> Iterator[Purchase]:
         ids = [int(key) for key in keys if key.isdecimal()]
         for start in range(0, len(ids), BATCH):
             chosen = Order.customer_id.in_(ids[start : start + BATCH])
-            for order in session.scalars(sa.select(Order).where(chosen)):
+            for order in db.session.scalars(sa.select(Order).where(chosen)):
                 yield Purchase(str(order.customer_id), order.at, order.amount, order.currency)

@@ -6,8 +6,10 @@ import os
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
+from jinja2 import FileSystemBytecodeCache
 
 from .support.databases import Databases, server_url
 from .support.second_store import SecondStore
@@ -27,6 +29,12 @@ def databases(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Databases]:
     handed_out.close()
 
 
+@pytest.fixture(scope="session")
+def compiled(tmp_path_factory: pytest.TempPathFactory) -> FileSystemBytecodeCache:
+    """Templates that an earlier test compiled: every test has an app of its own."""
+    return FileSystemBytecodeCache(str(tmp_path_factory.mktemp("templates")))
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database(request: pytest.FixtureRequest) -> str:
     """Each test that touches rows runs on both databases."""
@@ -42,7 +50,11 @@ def sink() -> Iterator[Sink]:
 
 @pytest.fixture
 def make_store(
-    databases: Databases, database: str, sink: Sink, tmp_path: Path
+    databases: Databases,
+    database: str,
+    sink: Sink,
+    tmp_path: Path,
+    compiled: FileSystemBytecodeCache,
 ) -> Iterator[Callable[..., Store]]:
     """Return a function that mounts a store on an empty database, with its people in it."""
     made: list[Store] = []
@@ -66,6 +78,7 @@ def make_store(
         hand_out = databases.sqlite if database == "sqlite" else databases.postgresql
         url = hand_out(kind.name, prepare, tmp_path)
         store = kind(**given | {"DATABASE_URL": url} | config)
+        store.app.jinja_env.bytecode_cache = compiled
         store.seed()
         made.append(store)
         return store
@@ -85,6 +98,32 @@ def store(make_store: Callable[..., Store]) -> Store:
 def any_store(request: pytest.FixtureRequest, make_store: Callable[..., Store]) -> Store:
     """The sample store, and then one that does everything another way."""
     return make_store(request.param)
+
+
+@pytest.fixture
+def link_for(any_store: Store, sink: Sink) -> Callable[..., str]:
+    """Return a function that lets a customer invite an address, and gives the mailed link."""
+
+    def invite(address: str = "anna@example.com", inviter: str | None = None) -> str:
+        answer = any_store.customer(inviter).send(address)
+        assert answer.status_code == 302
+        any_store.deliver()
+        return sink.to(address)[-1].link
+
+    return invite
+
+
+@pytest.fixture
+def friend(any_store: Store, link_for: Callable[..., str]) -> Callable[..., Visitor]:
+    """Return a function that gives a visitor who followed a link to the landing page."""
+
+    def follow(address: str = "anna@example.com", link: str | None = None, **more: Any) -> Visitor:
+        visitor = any_store.visitor()
+        answer = visitor.get(link or link_for(address, **more), follow_redirects=True)
+        assert answer.request.path == "/invitations/welcome"
+        return visitor
+
+    return follow
 
 
 @pytest.fixture

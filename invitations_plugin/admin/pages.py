@@ -168,7 +168,7 @@ def _chip(name: str, query: Query, called: Names) -> dict[str, str]:
         "group": called.groups.get(text, text),
     }.get(name, text)
     return {
-        "label": f"{gettext(words.FILTERS[name])}: {shown}",
+        "label": gettext("%(label)s: %(value)s", label=gettext(words.FILTERS[name]), value=shown),
         "remove_url": _url(query, **{name: ""}),
     }
 
@@ -196,6 +196,7 @@ def detail_context(row: Invitation, entries: Sequence[History]) -> dict[str, Any
             "store_view_label": called.store_views.get(row.store_view, row.store_view),
             "group_label": called.groups.get(row.group_code, row.group_code),
             "mail_label": gettext(words.MAIL_STATES[MailState(row.mail_state)]),
+            "mail_error": words.reason_text(row.mail_error),
             "customer_email": _customer_email(row),
         },
         "history": [
@@ -216,5 +217,5 @@ def can_send(row: Invitation, actor: Actor) -> bool:
 def _customer_email(row: Invitation) -> str:
     if row.customer_key is None:
         return ""
-    customer = host().customers(session(), [row.customer_key]).get(row.customer_key)
+    customer = host().customers([row.customer_key]).get(row.customer_key)
     return host().email(customer) if customer is not None else ""

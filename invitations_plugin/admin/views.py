@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
 import sqlalchemy as sa
@@ -29,14 +30,15 @@ from ..lifecycle import (
     Changed,
     IllegalMove,
     discard_many,
-    is_legal,
+    is_discardable,
+    is_sendable,
     may_resend,
     reopen,
     resend,
 )
 from ..lifecycle import discard as discard_row
 from ..models import History, Invitation, Status
-from ..protection import protect
+from ..protection import protect, view_of_request
 from ..rendering import notify, redirect_to, render, sign_in_first
 from ..signals import invitation_discarded
 from ..state import host, mail_domain, settings_of, store_view
@@ -160,7 +162,8 @@ def style() -> Response:
 
 
 def _render(name: str, fragment: str | None = None, status: int = 200, **context: Any) -> Response:
-    return render(name, fragment, view=g.inv_view, status=status, **pages.frame(), **context)
+    view = view_of_request()
+    return render(name, fragment, view=view, status=status, **pages.frame(), **context)
 
 
 def _actor() -> Actor:
@@ -180,7 +183,7 @@ def _change(invitation_id: int, change: Callable[..., None], said: str, signal: 
     try:
         atomically(lambda: change(session(), _load(invitation_id), _actor()))
     except (IllegalMove, Changed):
-        notify("error", gettext("This invitation changed in the meantime; look at it again."))
+        notify("error", gettext("This invitation changed in the meantime; please check it again."))
     else:
         notify("success", said)
         if signal is not None:
@@ -214,14 +217,9 @@ def _ids(texts: list[str]) -> list[int]:
 
 
 def _confirmation(action: str, selection: Selection) -> Response:
-    counts = count_by_status(session(), selection)
-    staff = Actor(STAFF)
-    move = "discard" if action == "discard" else "resend"
-    able = {
-        status: number
-        for status, number in counts.items()
-        if is_legal(move, status, staff) or (action == "send" and is_legal("reopen", status, staff))
-    }
+    condition = is_discardable() if action == "discard" else is_sendable()
+    able = count_by_status(session(), selection, condition)
+    unable = count_by_status(session(), selection, ~condition)
     total = sum(able.values())
     heading = (
         ngettext("Discard %(num)s invitation?", "Discard %(num)s invitations?", total)
@@ -229,13 +227,10 @@ def _confirmation(action: str, selection: Selection) -> Response:
         else ngettext("Send %(num)s invitation?", "Send %(num)s invitations?", total)
     )
     lines = [
-        f"{gettext(words.STATUSES[Status(status)])}: {number}" for status, number in able.items()
+        gettext("%(label)s: %(value)s", label=gettext(words.STATUSES[Status(status)]), value=number)
+        for status, number in able.items()
     ]
-    lines += [
-        words.skipped_text(number, status)
-        for status, number in counts.items()
-        if status not in able
-    ]
+    lines += [words.skipped_text(number, status) for status, number in unable.items()]
     return _render(
         "admin/confirm.html",
         action=action,
@@ -281,10 +276,13 @@ def _discard_chunk(ids: list[int], actor: Actor) -> list[int]:
 
 
 def _send_chunk(ids: list[int], actor: Actor) -> list[int]:
-    able = [row for row in _rows(ids) if pages.can_send(row, actor)]
-    for row in able:
-        _send_again(session(), row, actor)
-    return [row.id for row in able]
+    done = []
+    for row in _rows(ids):
+        with suppress(Changed):  # somebody else was faster
+            if pages.can_send(row, actor):
+                _send_again(session(), row, actor)
+                done.append(row.id)
+    return done
 
 
 def _rows(ids: list[int]) -> list[Invitation]:

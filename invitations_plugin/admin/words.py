@@ -37,18 +37,18 @@ FILTERS = {
     "id_to": n_("ID to"),
     "email": n_("Email"),
     "invitee": n_("Invitee"),
-    "sent_from": n_("Sent from"),
-    "sent_to": n_("Sent to"),
-    "registered_from": n_("Registered from"),
-    "registered_to": n_("Registered to"),
+    "sent_from": n_("Sent since"),
+    "sent_to": n_("Sent until"),
+    "registered_from": n_("Registered since"),
+    "registered_to": n_("Registered until"),
     "status": n_("Status"),
     "website": n_("Valid Website"),
     "group": n_("Invitee Group"),
 }
 FILTER_ERRORS = {
     "number": n_("Enter a whole number."),
-    "date": n_("Enter a day such as 2026-11-30."),
-    "choice": n_("Choose one of the list."),
+    "date": n_("Enter a date such as 2026-11-30."),
+    "choice": n_("Choose one from the list."),
 }
 HISTORY = {
     "create": n_("Invitation created"),
@@ -56,21 +56,36 @@ HISTORY = {
     "skip": n_("Mail not sent"),
     "defer": n_("Mail deferred"),
     "fail": n_("Mail failed for good"),
-    "unknown": n_("Mail with an unknown end"),
+    "unknown": n_("Unclear whether the mail arrived"),
     "resend": n_("Sent again"),
     "reopen": n_("Opened again"),
     "accept": n_("Accepted: the friend created an account"),
     "cancel": n_("Canceled by the sender"),
     "discard": n_("Discarded"),
     "decline": n_("Declined by the invited person"),
-    "expire": n_("The link has ended"),
+    "expire": n_("The link expired"),
 }
+
+# Why a mail was not sent, by the codes that the delivery notes; a server's words stay as they are.
+REASONS = {
+    "erased": n_("The address was removed."),
+    "opted out": n_("This mailbox wants no invitations from this store."),
+    "expired": n_("The link had expired."),
+    **{status.value: n_("The invitation was closed before.") for status in Status},
+}
+
+
+def reason_text(reason: str | None) -> str:
+    """Return why something happened, "" where nobody said."""
+    return gettext(REASONS.get(reason, reason)) if reason else ""
 
 
 def history_text(entry: History) -> str:
     """Return what happened in a sentence, with its reason."""
     text = gettext(HISTORY.get(entry.action, entry.action))
-    return f"{text} ({entry.reason})" if entry.reason else text
+    if not entry.reason:
+        return text
+    return gettext("%(what)s: %(why)s", what=text, why=reason_text(entry.reason))
 
 
 def actor_text(entry: History) -> str:

@@ -20,10 +20,12 @@ from ..inviting import (
     Submission,
     TooMany,
     actor_of,
+    check_pending,
     invite,
+    take_turn,
 )
-from ..lifecycle import Changed, IllegalMove, TooSoon, discard, resend
-from ..models import Invitation
+from ..lifecycle import OPEN, Changed, IllegalMove, TooSoon, discard, resend
+from ..models import Invitation, Status
 from ..protection import is_stale, protect
 from ..rendering import notify, redirect_to, render, sign_in_first, wants_fragment
 from ..settings import SAME_AS_INVITER, Settings
@@ -82,6 +84,7 @@ def index() -> Response:
             "older_url": _page_url(status, before=page.older),
         },
         can_send=True,
+        here=_here(),
         status_filter=status if status in LABELS else "",
         status_options=[(code, gettext(label)) for code, label in LABELS.items()],
     )
@@ -151,6 +154,12 @@ def _render(name: str, fragment: str | None = None, status: int = 200, **context
     return render(name, fragment, view=_view(), status=status, **context)
 
 
+def _here() -> dict[str, Any]:
+    """Return the arguments of the page of the list that this request is about."""
+    wanted = ("status", "before", "after")
+    return {name: request.args[name] for name in wanted if request.args.get(name)}
+
+
 def _number(name: str) -> int | None:
     value = request.args.get(name, type=int)
     return value if value is not None and 0 < value < 2**63 else None
@@ -216,10 +225,10 @@ def _send(form: SendForm) -> Response:
     except LimitReached as limit:
         return _limited(form, limit)
     except Busy:
-        text = gettext("The store is busy just now. Nothing was sent; try again in a moment.")
+        text = gettext("The store cannot answer just now. Nothing was sent; try again in a moment.")
         return _form_page(form, 503, text, retry_after=5)
     announce(invitation_created, made)
-    _tell_sent(form, made)
+    _tell_sent(form)
     return redirect_to(url_for("invitations.index"))
 
 
@@ -247,12 +256,17 @@ def _limited(form: SendForm, limit: LimitReached) -> Response:
     return _form_page(form, 429, words.limit_reached(limit, _view()), retry_after=wait)
 
 
-def _tell_sent(form: SendForm, made: list[Invitation]) -> None:
-    for row in made:
-        notify("success", gettext("You sent the invitation for %(address)s.", address=row.email))
+def _tell_sent(form: SendForm) -> None:
+    # From the form: the rows would be read anew after the commit, one by one.
+    for sent in form.addresses():
+        text = gettext("You sent the invitation for %(address)s.", address=sent.delivery)
+        notify("success", text)
     for address in form.repeated():
         notify(
-            "info", gettext("%(address)s stood there twice; it was invited once.", address=address)
+            "info",
+            gettext(
+                "You entered %(address)s more than once; we sent one invitation.", address=address
+            ),
         )
 
 
@@ -267,11 +281,22 @@ def _own(invitation_id: int) -> Invitation:
 
 
 def _resend(row: Invitation) -> None:
+    if row.status not in OPEN:
+        take_turn(session(), f"sender:{row.inviter_key}")
+        check_pending(session(), row.inviter_key, 1, _settings())
     resend(session(), row, actor_of(_inviter()), _settings(), mail_domain(_view()))
 
 
 def _cancel(row: Invitation) -> None:
     discard(session(), row, actor_of(_inviter()))
+
+
+def _wait_page(seconds: int) -> Response:
+    """Show the list with what was said, and tell a program when to come back."""
+    response = index()
+    response.status_code = 429
+    response.headers["Retry-After"] = str(seconds)
+    return response
 
 
 def _act(invitation_id: int, change: Any, done: str) -> Response:
@@ -282,12 +307,17 @@ def _act(invitation_id: int, change: Any, done: str) -> Response:
     except TooSoon as refusal:
         when = format_datetime(refusal.possible_at, _view())
         notify("error", gettext("You can send this invitation again after %(when)s.", when=when))
+        return _wait_page(words.retry_after(refusal.possible_at))
+    except LimitReached as limit:
+        notify("error", words.limit_reached(limit, _view()))
+        return _wait_page(words.retry_after(limit.opens_at))
     except (IllegalMove, Changed):
-        notify("error", gettext("This invitation changed in the meantime; look at it again."))
-    except Busy:
-        notify("error", gettext("The store is busy just now. Nothing changed; try again."))
+        notify("error", gettext("This invitation changed in the meantime; please check it again."))
     else:
-        if change is _cancel:
-            announce(invitation_discarded, [_own(invitation_id)])
+        row = _own(invitation_id)
+        if row.status == Status.DISCARDED:
+            announce(invitation_discarded, [row])
         notify("success", gettext(done, address=address))
-    return index() if wants_fragment() else redirect_to(url_for("invitations.index"))
+    if wants_fragment():
+        return index()
+    return redirect_to(url_for("invitations.index", **_here()))

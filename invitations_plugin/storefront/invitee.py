@@ -7,18 +7,20 @@ from typing import Any
 from flask import Blueprint, Response, abort, g, redirect, request, url_for
 
 from ..addresses import hint
-from ..database import atomically, session
-from ..events import announce
-from ..held import find, held, hold, read, release
+from ..database import Busy, atomically, session
+from ..events import announce, tell
+from ..held import find, held, held_elsewhere, hold, read, release
+from ..host import StoreView
 from ..lifecycle import Changed, IllegalMove, decline
 from ..links import OPT_OUT, BadLink, unsign
-from ..models import Invitation
+from ..models import Invitation, Status
 from ..opt_outs import opt_out as keep_out
 from ..protection import protect
-from ..rendering import render
+from ..rendering import redirect_to, render
 from ..signals import invitation_declined, opted_out
 from ..state import host, settings_of, store_view
 from ..text import defang
+from ..throttle import TooManyGuesses, count_guess
 
 invitee = Blueprint("invitations_invitee", __name__)
 
@@ -40,7 +42,7 @@ def follow(link: str) -> Any:
     """Keep a link and lead on to an address without it; nothing else changes."""
     row = find(link)
     if row is None:
-        return gone()
+        return _dead_link()
     host().enter_store_view(store_view(row.store_view))
     hold(link)
     return redirect(url_for("invitations_invitee.welcome"))
@@ -51,15 +53,17 @@ def sign_in(link: str) -> Any:
     """Lead somebody who has an account to the sign-in of the invitation's store view."""
     row = read(link)
     if row is None:
-        return gone()
-    host().enter_store_view(store_view(row.store_view))
-    return redirect(host().login_url(url_for("invitations.index")) or "/")
+        return _dead_link()
+    view = store_view(row.store_view)
+    host().enter_store_view(view)
+    return redirect(_login_url(view) or host().home_url())
 
 
 @invitee.get("/welcome")
 def welcome() -> Response:
     """Show who invited, and the ways to answer."""
-    row = held()
+    signed_in = host().is_signed_in()
+    row = held() or (held_elsewhere() if signed_in else None)
     if row is None:
         return gone()
     return _render(
@@ -70,8 +74,9 @@ def welcome() -> Response:
         message=row.message,
         expires_at=row.expires_at,
         register_url=host().registration_url(),
-        login_url=host().login_url(url_for("invitations.index")),
-        signed_in=host().is_signed_in(),
+        login_url=_login_url(g.inv_view),
+        signed_in=signed_in,
+        can_decline=row.status == Status.SENT,
     )
 
 
@@ -91,10 +96,10 @@ def decline_invitation() -> Response:
 
 
 @invitee.post("/release", endpoint="release")
-def go_on_without() -> Any:
+def go_on_without() -> Response:
     """Forget the link, and register like anybody."""
     release()
-    return redirect(host().registration_url())
+    return redirect_to(host().registration_url())
 
 
 @invitee.route("/opt-out/<link>", methods=["GET", "POST"])
@@ -103,9 +108,28 @@ def opt_out(link: str) -> Response:
 
     RFC 8058's one-click POST comes from a mail program: no session, no token.
     """
-    if request.method == "POST":
-        atomically(lambda: _keep_out(link))
+    if request.method == "POST" and atomically(lambda: _keep_out(link)):
+        tell(opted_out)
     return _render("storefront/opt_out.html", done=request.method == "POST")
+
+
+def _login_url(view: StoreView) -> str | None:
+    """Return where to sign in and then see one's invitations, or the shop where those are off."""
+    has_list = settings_of(view).storefront_enabled
+    return host().login_url(url_for("invitations.index") if has_list else host().home_url())
+
+
+def _dead_link() -> Response:
+    """Answer a link that leads nowhere; whoever tries many is asked to wait."""
+    try:
+        atomically(lambda: count_guess(session(), request.remote_addr or ""))
+    except TooManyGuesses as guesses:
+        response = _render("storefront/guessing.html", status=429)
+        response.headers["Retry-After"] = str(guesses.wait)
+        return response
+    except Busy:
+        pass  # the answer is the same without the count
+    return gone()
 
 
 def gone() -> Response:
@@ -131,10 +155,8 @@ def _decline(invitation_id: int) -> None:
     decline(session(), row)
 
 
-def _keep_out(link: str) -> None:
+def _keep_out(link: str) -> bool:
     try:
-        email_hash = unsign(link, OPT_OUT)
+        return keep_out(session(), unsign(link, OPT_OUT))
     except BadLink:
-        return
-    if keep_out(session(), email_hash):
-        announce(opted_out, [])
+        return False

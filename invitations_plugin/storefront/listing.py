@@ -59,9 +59,11 @@ def sender_status(row: Invitation, at: datetime) -> str:
     """Return the status that a sender sees: a declined invitation looks like a sent one."""
     if row.status == Status.NOT_SENT:
         return "not_sent" if row.mail_state == MailState.FAILED else "sending"
-    if row.status == Status.DECLINED:
-        if row.sender_canceled:
-            return "canceled"
+    if row.status == Status.DECLINED and row.sender_canceled:
+        return "canceled"
+    if row.status == Status.DECLINED and row.mail_state == MailState.QUEUED:
+        return "sending"
+    if row.status in (Status.SENT, Status.DECLINED):
         return "expired" if row.expires_at <= at else "sent"
     return "canceled" if row.status == Status.DISCARDED else row.status
 
@@ -71,17 +73,21 @@ def _having(status: str, at: datetime) -> sa.ColumnElement[bool]:
     row = Invitation
     failed = row.mail_state == MailState.FAILED
     declined = sa.and_(row.status == Status.DECLINED, ~row.sender_canceled)
+    waits = row.mail_state == MailState.QUEUED
+    sent = sa.or_(row.status == Status.SENT, sa.and_(declined, ~waits))
     ended = row.expires_at <= at
     return {
-        "sending": sa.and_(row.status == Status.NOT_SENT, ~failed),
+        "sending": sa.or_(
+            sa.and_(row.status == Status.NOT_SENT, ~failed), sa.and_(declined, waits)
+        ),
         "not_sent": sa.and_(row.status == Status.NOT_SENT, failed),
-        "sent": sa.or_(row.status == Status.SENT, sa.and_(declined, ~ended)),
+        "sent": sa.and_(sent, ~ended),
         "accepted": row.status == Status.ACCEPTED,
         "canceled": sa.or_(
             row.status == Status.DISCARDED,
             sa.and_(row.status == Status.DECLINED, row.sender_canceled),
         ),
-        "expired": sa.or_(row.status == Status.EXPIRED, sa.and_(declined, ended)),
+        "expired": sa.or_(row.status == Status.EXPIRED, sa.and_(sent, ended)),
     }[status]
 
 

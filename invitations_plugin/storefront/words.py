@@ -30,7 +30,7 @@ def already_invited(row: Invitation, actor: Actor, settings: Settings, view: Sto
 def too_many(limit: int) -> str:
     """Say how many friends one form may have."""
     return ngettext(
-        "You can invite %(num)s friend at one time.",
+        "You can invite up to %(num)s friend at one time.",
         "You can invite up to %(num)s friends at one time.",
         limit,
     )
@@ -38,16 +38,27 @@ def too_many(limit: int) -> str:
 
 def limit_reached(limit: LimitReached, view: StoreView) -> str:
     """Say which limit is reached and when it opens again."""
-    if limit.window == "hour":
-        said = gettext("You can invite up to %(num)s friends an hour.", num=limit.limit)
-    elif limit.window == "day":
-        said = gettext("You can invite up to %(num)s friends a day.", num=limit.limit)
-    else:
-        return gettext(
+    if limit.window == "pending":
+        return ngettext(
+            "%(num)s invitation may wait for an answer at one time. Cancel it, or wait until your"
+            " friend accepts.",
             "Up to %(num)s invitations may wait for an answer at one time. Cancel one, or wait"
             " until a friend accepts.",
-            num=limit.limit,
+            limit.limit,
         )
+    said = (
+        ngettext(
+            "You can invite up to %(num)s friend an hour.",
+            "You can invite up to %(num)s friends an hour.",
+            limit.limit,
+        )
+        if limit.window == "hour"
+        else ngettext(
+            "You can invite up to %(num)s friend a day.",
+            "You can invite up to %(num)s friends a day.",
+            limit.limit,
+        )
+    )
     if limit.opens_at is None:
         return said
     when = format_datetime(limit.opens_at, view)

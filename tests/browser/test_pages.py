@@ -112,9 +112,10 @@ def test_a_filter_changes_the_grid_and_the_address(admin_page: Page, live: Live)
 def test_the_pager_walks_without_a_reload(admin_page: Page, live: Live) -> None:
     fill_database(live, 45)
     admin_page.goto("/admin/invitations/")
-    for expected in (20, 5):
+    for first in ("friend-024", "friend-004"):
         admin_page.get_by_role("link", name="Next").click()
-        expect(admin_page.locator("tr[data-invitation-id]")).to_have_count(expected)
+        expect(admin_page.locator("tr[data-invitation-id]").first).to_contain_text(first)
+    expect(admin_page.locator("tr[data-invitation-id]")).to_have_count(5)
     expect(admin_page.get_by_role("link", name="Next")).to_have_count(0)
 
 

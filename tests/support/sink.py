@@ -6,7 +6,9 @@ import asyncio
 import email
 import email.policy
 import re
+import ssl
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from email.message import EmailMessage
 from types import TracebackType
@@ -55,17 +57,34 @@ class Mail:
 class Sink:
     """Takes every mail, unless a test said otherwise beforehand.
 
-    ``replies["RCPT"]`` and ``replies["DATA"]`` are used up one answer a mail; an answer
-    "drop" closes the line instead, and "250 drop" closes it after saying 250.
+    ``replies["MAIL"]``, ``replies["RCPT"]`` and ``replies["DATA"]`` are used up one answer
+    a mail; an answer "drop" closes the line instead, "250 drop" closes it after saying 250
+    (any other number, too), and "silence" never comes. ``refused`` holds the answers to
+    addresses that are never taken. ``while_taking`` is called with each mail before its
+    250, ``before_reply`` before any answer to a mail, and ``delay`` is how long one takes.
+    ``at_connect`` is said instead of a greeting. With ``tls`` it offers STARTTLS.
     """
 
     mails: list[Mail] = field(default_factory=list)
     replies: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+    refused: dict[str, str] = field(default_factory=dict)
+    asked_for: list[str] = field(default_factory=list)
+    while_taking: Callable[[Mail], None] | None = None
+    before_reply: Callable[[], None] | None = None
+    at_connect: str | None = None
+    delay: float = 0.0
+    logins: list[bytes] = field(default_factory=list)
+    connections: int = 0
     port: int = 0
+    tls: ssl.SSLContext | None = None
+    open: list[asyncio.WriteTransport] = field(default_factory=list)
 
     def __enter__(self) -> Sink:
-        self._controller = _Controller(self, hostname="127.0.0.1", port=0)
+        self._controller = _Controller(
+            self, hostname="127.0.0.1", port=0, tls_context=self.tls, auth_require_tls=False
+        )
         self._controller.start()
+        self.connections = 0  # the controller tried one itself
         self.port = self._controller.bound_port()
         return self
 
@@ -75,37 +94,68 @@ class Sink:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        asyncio.run_coroutine_threadsafe(self._hang_up(), self._controller.loop).result(5)
         self._controller.stop()
+
+    async def _hang_up(self) -> None:
+        """End what is still open, silent connections above all."""
+        for transport in self.open:
+            transport.abort()
+        await asyncio.sleep(0.01)
 
     def to(self, address: str) -> list[Mail]:
         """Return the mails that one address got."""
         return [mail for mail in self.mails if address in mail.recipients]
 
+    async def handle_AUTH(
+        self, server: SMTP, session: Session, envelope: Envelope, args: list[str]
+    ) -> str:
+        self.logins.append(" ".join(args).encode())
+        return "535 5.7.8 not here"
+
+    async def handle_MAIL(
+        self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
+    ) -> str:
+        answer = await self._next("MAIL", server)
+        if answer is None:
+            envelope.mail_from = address
+        return answer or "250 OK"
+
     async def handle_RCPT(
         self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
     ) -> str:
-        answer = self._next("RCPT", server)
-        if answer is None:
+        self.asked_for.append(address)
+        answer = await self._next("RCPT", server) or self.refused.get(address)
+        if answer is None or answer.startswith("250"):
             envelope.rcpt_tos.append(address)
         return answer or "250 OK"
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
-        answer = self._next("DATA", server)
-        if answer is None or answer.startswith("250"):
+        await asyncio.sleep(self.delay)
+        coming = self.replies["DATA"][:1]
+        if not coming or coming[0].startswith("250"):
             content = envelope.content
             assert isinstance(content, bytes)
-            self.mails.append(Mail(str(envelope.mail_from), list(envelope.rcpt_tos), content))
-        return answer or "250 OK"
+            mail = Mail(str(envelope.mail_from), list(envelope.rcpt_tos), content)
+            self.mails.append(mail)
+            if self.while_taking is not None:
+                await asyncio.to_thread(self.while_taking, mail)
+        if self.before_reply is not None:
+            await asyncio.to_thread(self.before_reply)
+        return await self._next("DATA", server) or "250 OK"
 
-    def _next(self, command: str, server: SMTP) -> str | None:
+    async def _next(self, command: str, server: SMTP) -> str | None:
         answer = self.replies[command].pop(0) if self.replies[command] else None
+        if answer == "silence":
+            await asyncio.sleep(3600)
         if answer is not None and answer.endswith("drop"):
             transport: Any = server.transport
-            if answer.startswith("250"):
-                transport.write(b"250 OK\r\n")
-                server.loop.call_later(0.05, transport.close)
-                return "250 late"
-            transport.abort()
+            said = answer.removesuffix("drop")
+            if said:
+                transport.write(f"{said}OK\r\n".encode())
+                transport.close()
+            else:
+                transport.abort()
         return answer
 
 
@@ -117,6 +167,31 @@ class _Controller(Controller):
         assert isinstance(self.server, asyncio.Server)
         return int(self.server.sockets[0].getsockname()[1])
 
+    def factory(self) -> SMTP:
+        """Return the server of one connection."""
+        sink: Sink = self.handler
+        sink.connections += 1
+        return _Server(sink, **self.SMTP_kwargs)
+
     def _trigger_server(self) -> None:
         self.port = self.bound_port()
         super()._trigger_server()  # type: ignore[no-untyped-call]
+
+
+class _Server(SMTP):
+    """Says what the sink says at the connect."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.WriteTransport)
+        self.event_handler.open.append(transport)
+        super().connection_made(transport)
+
+    async def _handle_client(self) -> None:
+        sink: Sink = self.event_handler
+        if sink.at_connect is not None:
+            if sink.at_connect == "silence":
+                await asyncio.sleep(3600)
+            self._writer.write(f"{sink.at_connect}\r\n".encode())
+            self._writer.close()
+            return
+        await super()._handle_client()

@@ -44,13 +44,19 @@ class Visitor:
         return self._seen(self.client.post(path, data=filled, **more))
 
     def send(
-        self, *addresses: str, page: TestResponse | None = None, **fields: Any
+        self,
+        *addresses: str,
+        page: TestResponse | None = None,
+        headers: Mapping[str, str] | None = None,
+        follow_redirects: bool = False,
+        **fields: Any,
     ) -> TestResponse:
         """Fill in the send form, as last seen or as ``page`` shows it, and post it."""
         shown = page or self.get(SEND)
         found = SUBMISSION.search(shown.text)
         rows = {f"emails-{number}": text for number, text in enumerate(addresses)}
-        return self.post(SEND, {"submission": found.group(1) if found else "", **rows, **fields})
+        given = {"submission": found.group(1) if found else "", **rows, **fields}
+        return self.post(SEND, given, headers=headers, follow_redirects=follow_redirects)
 
     def _seen(self, response: TestResponse) -> TestResponse:
         found = TOKEN.search(response.text) if "html" in response.content_type else None
@@ -67,8 +73,9 @@ class Store:
     inviter_name = "Veronica Costello"
     other_inviter = "marcus@example.com"
     register_path = "/register"
+    sign_in_path = "/login"
+    account_path = "/account/"
     form_path = "/logout"  # a page with a form for whoever is signed in
-    address_field = "email"
     customer_model: type[Any] = Customer
 
     def __init__(self, **config: Any) -> None:
@@ -192,3 +199,4 @@ class Store:
 
 
 MakeStore = Callable[..., Store]
+MakeFriend = Callable[..., Visitor]

@@ -23,14 +23,14 @@ def upgrade() -> None:
         sa.Column("public_id", sa.String(length=32), nullable=False),
         sa.Column("website", sa.String(length=64), nullable=False),
         sa.Column("store_view", sa.String(length=64), nullable=False),
-        sa.Column("inviter_key", sa.String(length=64), nullable=False),
+        sa.Column("inviter_key", sa.String(length=255), nullable=False),
         sa.Column("inviter_email", SORTED_TEXT, nullable=True),
         sa.Column("inviter_name", sa.String(length=255), nullable=False),
         sa.Column("email", SORTED_TEXT, nullable=True),
         sa.Column("email_hash", sa.String(length=64), nullable=False),
         sa.Column("recipient_hash", sa.String(length=64), nullable=False),
         sa.Column("message", sa.Text(), nullable=True),
-        sa.Column("group_code", sa.String(length=64), nullable=False),
+        sa.Column("group_code", sa.String(length=255), nullable=False),
         sa.Column("status", sa.String(length=12), nullable=False),
         sa.Column("discarded_by", sa.String(length=8), nullable=True),
         sa.Column("sender_canceled", sa.Boolean(), nullable=False),
@@ -43,7 +43,7 @@ def upgrade() -> None:
         sa.Column("registered_at", sa.DateTime(), nullable=True),
         sa.Column("expires_at", sa.DateTime(), nullable=False),
         sa.Column("purged_at", sa.DateTime(), nullable=True),
-        sa.Column("customer_key", sa.String(length=64), nullable=True),
+        sa.Column("customer_key", sa.String(length=255), nullable=True),
         sa.Column("existing_customer", sa.Boolean(), nullable=False),
         sa.Column("submission", sa.String(length=64), nullable=True),
         sa.Column("version", sa.Integer(), nullable=False),
@@ -119,9 +119,6 @@ def upgrade() -> None:
         "ix_invitations_invitation_status_id", "invitations_invitation", ["status", "id"]
     )
     op.create_index(
-        "ix_invitations_invitation_submission", "invitations_invitation", ["submission"]
-    )
-    op.create_index(
         "ix_invitations_invitation_website_id", "invitations_invitation", ["website", "id"]
     )
     op.create_table(
@@ -156,7 +153,7 @@ def upgrade() -> None:
         sa.Column("invitation_id", BIG_ID, nullable=False),
         sa.Column("at", sa.DateTime(), nullable=False),
         sa.Column("actor_kind", sa.String(length=8), nullable=False),
-        sa.Column("actor_key", sa.String(length=64), nullable=False),
+        sa.Column("actor_key", sa.String(length=255), nullable=False),
         sa.Column("actor_name", sa.String(length=255), nullable=False),
         sa.Column("action", sa.String(length=24), nullable=False),
         sa.Column("from_status", sa.String(length=12), nullable=True),

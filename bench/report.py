@@ -1,0 +1,72 @@
+"""What a run found, as Markdown, with the machine and the versions it was found on."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+RESULTS = Path(__file__).with_name("results.md")
+PACKAGES = (
+    "Flask",
+    "Flask-SQLAlchemy",
+    "SQLAlchemy",
+    "psycopg",
+    "Flask-Login",
+    "Flask-WTF",
+    "Flask-Babel",
+    "Flask-Mail",
+    "email-validator",
+)
+INTRODUCTION = """# What was measured
+
+`make bench` writes this file. Machines are noisy: times of one run compare with each other,
+not with another run's.
+"""
+GIB = 1024**3
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """One benchmark's part of the results; the title tells it from the others."""
+
+    title: str
+    text: str
+
+
+def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return a table whose columns stand under each other, all but the first to the right."""
+    widths = [max(len(line[column]) for line in (heads, *rows)) for column in range(len(heads))]
+    rule = ["-" * widths[0], *(f"{'-' * (width - 1)}:" for width in widths[1:])]
+    return "\n".join(_line(cells, widths) for cells in (heads, rule, *rows))
+
+
+def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
+    rest = (cell.rjust(width) for cell, width in zip(cells[1:], widths[1:], strict=True))
+    return f"| {' | '.join((cells[0].ljust(widths[0]), *rest))} |"
+
+
+def keep(section: Section, command: str) -> None:
+    """Put a section into the results, in place of an older one of its title."""
+    older = RESULTS.read_text() if RESULTS.exists() else INTRODUCTION
+    parts = re.split(r"^(?=## )", older, flags=re.MULTILINE)
+    heading = f"## {section.title}\n"
+    others = [part for part in parts[1:] if not part.startswith(heading)]
+    new = f"{heading}\n{section.text}\n\n{_circumstances(command)}\n"
+    RESULTS.write_text("\n".join([INTRODUCTION, *(part.strip() + "\n" for part in others), new]))
+
+
+def _circumstances(command: str) -> str:
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / GIB
+    packages = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
+    return (
+        f"Measured {datetime.now(UTC):%Y-%m-%d} by `{command}` on {os.cpu_count()} cores,"
+        f" {memory:.0f} GiB, {platform.system()} {platform.machine()}; Python"
+        f" {platform.python_version()}, SQLite {sqlite3.sqlite_version}, {packages}."
+    )

@@ -1,0 +1,508 @@
+"""The back office: the grid as staff see it, its mass actions, one invitation."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from typing import Any
+
+import pytest
+
+from invitations_plugin.models import Status
+
+from .support.pages import Page, statements
+from .support.rows import STATUSES, ago, by, insert, one, row
+from .support.sink import Sink
+from .support.stores import Store, Visitor
+
+GRID = "/admin/invitations/"
+ACTIONS = f"{GRID}actions"
+HTMX = {"HX-Request": "true"}
+LABELS = [
+    "Select",
+    "ID",
+    "Email",
+    "Invitee",
+    "Sent",
+    "Registered",
+    "Status",
+    "Valid Website",
+    "Invitee Group",
+]
+
+
+def cells(page: Page) -> list[list[str]]:
+    """Return what the rows of the grid show."""
+    texts = [
+        " ".join(each.text.split())
+        for each in page.elements
+        if each.tag == "td" or (each.tag == "th" and each.attributes.get("scope") == "row")
+    ][len(LABELS) :]  # the row of filters
+    return [texts[start : start + len(LABELS)] for start in range(0, len(texts), len(LABELS))]
+
+
+def test_the_grid_has_the_nine_columns_of_the_model(store: Store, admin: Visitor) -> None:
+    at = datetime(2026, 3, 14, 12)
+    one(store, "anna@example.com", "accepted", created_at=at, group_code="vip")
+    insert(store, [row("ben@example.com", "not_sent")])
+    page = Page(admin.get(GRID))
+    heads = page.all("th", scope="col")
+    assert [
+        " ".join(each.text.split())[: len(label)] for each, label in zip(heads, LABELS, strict=True)
+    ] == LABELS
+    second, first = cells(page)
+    assert first[2:4] == [store.inviter, "anna@example.com"]
+    assert "2026" in first[4]
+    assert first[4] == first[5]
+    assert first[6:] == ["Accepted", "Main Website", "VIP"]
+    assert second[2:] == ["Store", "ben@example.com", "", "", "Not Sent", "Main Website", "General"]
+
+
+def test_statuses_are_called_as_in_the_model(store: Store, admin: Visitor) -> None:
+    ids = insert(store, [row(f"{each}@example.com", each) for each in STATUSES])
+    page = Page(admin.get(f"{GRID}?dir=asc"))
+    assert page.statuses == dict(zip(ids, STATUSES, strict=True))
+    assert [each[6] for each in cells(page)] == [
+        "Not Sent",
+        "Sent",
+        "Accepted",
+        "Discarded",
+        "Declined",
+        "Expired",
+    ]
+
+
+def test_each_filter_narrows_the_grid_and_stays_filled_in(store: Store, admin: Visitor) -> None:
+    wanted = one(
+        store, "anna@example.com", "accepted", website="private", group_code="vip",
+        created_at=datetime(2026, 3, 14, 12),
+    )  # fmt: skip
+    insert(store, [row("ben@example.com")])
+    filters = {
+        "id_to": str(wanted), "email": "VERONICA", "invitee": "anna", "sent_to": "2026-03-14",
+        "registered_from": "2026-03-14", "status": "accepted", "website": "private", "group": "vip",
+    }  # fmt: skip
+    for name, value in filters.items():
+        page = Page(admin.get(GRID, query_string={name: value}))
+        assert list(page.statuses) == [wanted], name
+        selected = [
+            each.attributes["value"] for each in page.elements if "selected" in each.attributes
+        ]
+        assert page.fields.get(name, "") == value or selected == [value], name
+
+
+def test_a_bad_filter_is_said_at_its_field_with_what_was_typed(
+    store: Store, admin: Visitor
+) -> None:
+    one(store)
+    given = {"id_from": "abc", "sent_to": "2026-02-30", "status": "lost", "invitee": "anna"}
+    answer = admin.get(GRID, query_string=given)
+    page = Page(answer)
+    assert answer.status_code == 422
+    assert page.fields["id_from"] == "abc"
+    assert page.fields["sent_to"] == "2026-02-30"
+    assert page.fields["invitee"] == "anna"
+    assert page.error("inv-filter-id_from") == "Enter a whole number."
+    assert page.error("inv-filter-sent_to") == "Enter a date such as 2026-11-30."
+    assert page.all("input", name="id_from", aria_invalid="true")
+    piece = admin.get(GRID, query_string=given, headers=HTMX)
+    assert (piece.status_code, piece.headers["X-Invitations-Fragment"]) == (422, "1")
+
+
+def test_a_chip_names_its_filter_and_removes_it(store: Store, admin: Visitor) -> None:
+    one(store)
+    path = f"{GRID}?status=sent&invitee=anna&sort=sent&dir=asc"
+    page = Page(admin.get(path))
+    chips = [" ".join(each.text.split())[:-2] for each in page.all("li", class_="inv-chip")]
+    assert chips == ["Invitee: anna", "Status: Sent"]
+    [remove] = page.all("a", aria_label="Remove the filter Status: Sent")
+    left = Page(admin.get(remove.attributes["href"]))
+    assert left.fields["invitee"] == "anna"
+    [column] = left.all("th", aria_sort="ascending")
+    assert column.text.strip() == "Sent"
+    assert page.link("Clear all") == GRID
+
+
+def test_a_filter_that_matches_nothing_says_so(store: Store, admin: Visitor) -> None:
+    assert "No invitation has been sent yet." in Page(admin.get(GRID)).text("p")
+    one(store)
+    page = Page(admin.get(f"{GRID}?invitee=nobody"))
+    assert "Nothing matches these filters." in page.text("p")
+    assert "0 found" in page.text("p")
+
+
+def test_a_head_sorts_and_turns_round(store: Store, admin: Visitor) -> None:
+    ids = insert(store, [row(each) for each in ("b@example.com", "a@example.com", "c@example.com")])
+    path = Page(admin.get(GRID)).link("Invitee")
+    assert path is not None
+    up = Page(admin.get(path))
+    assert list(up.statuses) == [ids[1], ids[0], ids[2]]
+    assert up.all("th", class_="inv-col-invitee", aria_sort="ascending")
+    down = Page(admin.get(up.link("Invitee") or ""))
+    assert list(down.statuses) == [ids[2], ids[0], ids[1]]
+    assert len([each for each in down.elements if "aria-sort" in each.attributes]) == 1
+
+
+def test_the_pager_leads_to_every_page_and_to_both_ends(store: Store, admin: Visitor) -> None:
+    ids = insert(store, [row(f"{n}@example.com", group_code="vip") for n in range(65)])[::-1]
+    path: str | None = f"{GRID}?group=vip&size=30"
+    for start in (0, 30, 60):
+        assert path is not None
+        page = Page(admin.get(path))
+        assert list(page.statuses) == ids[start : start + 30]
+        assert "65 found" in page.text("p")
+        path = page.link("Next")
+    assert path is None
+    back = Page(admin.get(page.link("Previous") or ""))
+    assert list(back.statuses) == ids[30:60]
+    assert list(Page(admin.get(back.link("First") or "")).statuses) == ids[:30]
+    assert list(Page(admin.get(back.link("Last") or "")).statuses) == ids[35:]
+
+
+def test_page_sizes_are_offered_and_kept(store: Store, admin: Visitor) -> None:
+    insert(store, [row(f"{n}@example.com") for n in range(55)])
+    page = Page(admin.get(GRID))
+    assert len(page.statuses) == 20
+    [fifty] = page.all("a", id="inv-size-50")
+    page = Page(admin.get(fifty.attributes["href"]))
+    assert len(page.statuses) == 50
+    assert "size=50" in (page.link("Next") or "")
+    assert [each.text for each in page.all("a", aria_current="true")] == ["50"]
+
+
+def many(number: int) -> list[dict[str, Any]]:
+    return [row(f"{n}@example.com") for n in range(number)]
+
+
+def test_ten_thousand_rows_are_counted_and_discarded_at_once(store: Store, admin: Visitor) -> None:
+    ids = insert(store, many(10_000))
+    assert "10,000 found" in Page(admin.get(GRID)).text("p")
+    insert(store, [row("one more@example.com")])
+    page = Page(admin.get(GRID))
+    assert "10,000+ found" in page.text("p")
+
+    chosen = {"action": "discard", "ids": [*ids, *ids[:50]]}
+    question = Page(admin.post(ACTIONS, chosen))
+    assert [each.replace(",", "") for each in question.text("h1")] == ["Discard 10000 invitations?"]
+    [notice] = confirm(admin, question).notices
+    assert notice.replace(",", "") == "10000 invitations were discarded."
+    assert "1 found" in Page(admin.get(f"{GRID}?status=sent")).text("p")
+
+
+def confirm(visitor: Visitor, question: Page) -> Page:
+    """Press OK: post the fields of the confirmation as they stand there."""
+    given: dict[str, list[str]] = {}
+    for each in question.all("input", type="hidden"):
+        given.setdefault(each.attributes["name"], []).append(each.attributes["value"])
+    return Page(visitor.post(ACTIONS, given, follow_redirects=True))
+
+
+def test_a_mass_discard_asks_first_and_says_what_it_skips(store: Store, admin: Visitor) -> None:
+    ids = insert(store, [row(f"{each}@example.com", each) for each in STATUSES])
+    admin.get(GRID)
+    question = Page(admin.post(ACTIONS, {"action": "discard", "ids": ids}))
+    assert [each.status for each in store.invitations()] == list(STATUSES)
+    assert "Discard 3 invitations?" in question.text("h1")
+    lines = question.text("li")
+    for text in ("Not Sent: 1", "Sent: 1", "Expired: 1"):
+        assert text in lines
+    for text in ("Accepted", "Discarded", "Declined"):
+        assert f"1 stays as it is: its status is {text}." in lines
+
+    done = confirm(admin, question)
+    assert done.notices == ["3 invitations were discarded."]
+    after = {each.email: each.status for each in store.invitations()}
+    for each in ("not_sent", "sent", "expired"):
+        assert after.pop(f"{each}@example.com") == "discarded"
+        assert store.history(f"{each}@example.com") == [("discard", each, "discarded", "staff")]
+    assert after == {f"{each}@example.com": each for each in ("accepted", "discarded", "declined")}
+
+
+def test_what_staff_discarded_is_not_mailed(
+    store: Store, veronica: Visitor, admin: Visitor, sink: Sink
+) -> None:
+    veronica.send("anna@example.com", "ben@example.com")
+    admin.get(GRID)
+    number = store.invitation("anna@example.com").id
+    admin.post(ACTIONS, {"action": "discard", "ids": number, "confirm": "1"})
+    store.deliver()
+    assert [mail.recipients for mail in sink.mails] == [["ben@example.com"]]
+
+
+def test_everything_means_the_filter_up_to_the_row_seen_less_the_excluded(
+    store: Store, admin: Visitor
+) -> None:
+    ids = insert(store, [row(f"{n}@example.com", group_code="vip") for n in range(30)])
+    insert(store, [row("general@example.com")])
+    page = Page(admin.get(f"{GRID}?group=vip"))
+    late = insert(store, [row("late@example.com", group_code="vip")])
+    chosen = {
+        "action": "discard", "select": "all", "group": "vip",
+        "upto": page.fields["upto"], "exclude": [str(ids[3]), str(ids[4])],
+    }  # fmt: skip
+    question = Page(admin.post(ACTIONS, chosen))
+    assert "Discard 28 invitations?" in question.text("h1")
+    assert confirm(admin, question).notices == ["28 invitations were discarded."]
+    kept = [each.id for each in store.invitations() if each.status == "sent"]
+    assert kept == [ids[3], ids[4], ids[-1] + 1, *late]
+
+
+def test_an_action_leads_back_to_the_grid_as_it_was_left(store: Store, admin: Visitor) -> None:
+    number = one(store)
+    admin.get(GRID)
+    given = {"action": "discard", "ids": number, "confirm": "1", "invitee": "anna", "size": "50"}
+    answer = admin.post(ACTIONS, given | {"sort": "sent", "dir": "asc"})
+    assert (answer.status_code, answer.location) == (
+        302,
+        f"{GRID}?invitee=anna&sort=sent&dir=asc&size=50",
+    )
+
+
+@pytest.mark.parametrize("confirmed", [{}, {"confirm": "1"}])
+def test_ids_that_are_none_are_passed_over(
+    store: Store, admin: Visitor, confirmed: dict[str, str]
+) -> None:
+    number = one(store)
+    admin.get(GRID)
+    for bad in ("", "abc", "-1", "0", str(2**63), "9" * 400, "\x00", "\u0661", "1.0", " 1"):
+        wrong = {"action": "discard", "ids": bad} | confirmed
+        page = Page(admin.post(ACTIONS, wrong, follow_redirects=True))
+        assert page.notices == ["Select the invitations first."], bad
+    given = {"action": "discard", "ids": ["abc", number, str(number), 2**63 - 1]} | confirmed
+    assert admin.post(ACTIONS, given).status_code in (200, 302)
+    assert store.invitation("anna@example.com").status == ("discarded" if confirmed else "sent")
+
+
+def test_everything_without_an_end_is_nothing(store: Store, admin: Visitor) -> None:
+    one(store)
+    admin.get(GRID)
+    for upto in ("", "abc", "0", str(2**63)):
+        given = {"action": "discard", "select": "all", "upto": upto, "confirm": "1"}
+        assert admin.post(ACTIONS, given).status_code == 302
+    assert store.invitation("anna@example.com").status == "sent"
+
+
+def test_a_filter_that_cannot_be_read_never_means_everything(store: Store, admin: Visitor) -> None:
+    number = one(store)
+    admin.get(GRID)
+    given = {"action": "discard", "select": "all", "upto": number, "confirm": "1"}
+    for bad in ({"status": "lost"}, {"id_from": "abc"}, {"sent_to": "soon"}):
+        admin.post(ACTIONS, given | bad)
+    assert store.invitation("anna@example.com").status == "sent"
+
+
+@pytest.mark.parametrize("action", ["", "delete", "discard "])
+def test_an_unknown_action_does_nothing(store: Store, admin: Visitor, action: str) -> None:
+    number = one(store)
+    admin.get(GRID)
+    given = {"action": action, "ids": number, "confirm": "1"}
+    assert Page(admin.post(ACTIONS, given, follow_redirects=True)).notices == [
+        "Choose an action first."
+    ]
+    assert store.invitation("anna@example.com").version == 1
+
+
+def test_a_mass_send_opens_what_was_closed_and_skips_what_cannot_be_sent(
+    store: Store, admin: Visitor
+) -> None:
+    ids = insert(store, [row(f"{each}@example.com", each) for each in STATUSES])
+    ids += insert(store, [row(None, "expired")])
+    admin.get(GRID)
+    question = Page(admin.post(ACTIONS, {"action": "send", "ids": ids}))
+    assert "Send 4 invitations?" in question.text("h1")
+    assert confirm(admin, question).notices == ["4 invitations are on their way."]
+    sent = ("discarded", "declined", "expired", "sent")
+    after = {each.email: each.status for each in store.invitations()}
+    assert [after[f"{each}@example.com"] for each in sent] == ["not_sent"] * 4
+    assert (after["accepted@example.com"], after[None]) == ("accepted", "expired")
+    assert len(store.outbox()) == 4
+
+
+def test_one_invitation_shows_its_facts_and_what_happened(
+    store: Store, veronica: Visitor, admin: Visitor
+) -> None:
+    veronica.send("anna@example.com", message="See you")
+    store.deliver()
+    number = store.invitation("anna@example.com").id
+    page = Page(admin.get(f"{GRID}{number}/"))
+    facts = dict(zip(page.text("dt"), page.text("dd"), strict=True))
+    assert facts["Invitee"] == "anna@example.com"
+    assert facts["Email"] == f"{store.inviter_name} <{store.inviter}>"
+    assert facts["Invitee Group"] == "General"
+    assert facts["Send From"] == "English"
+    assert page.text("blockquote") == ["See you"]
+    [history] = page.all("ol", class_="inv-history")
+    told = " ".join(history.text.split())
+    assert told.index("Mail handed to the mail server") < told.index("Invitation created")
+    assert f"· {store.inviter_name}" in told
+    assert store.invitation("anna@example.com").public_id not in admin.get(f"{GRID}{number}/").text
+
+
+def test_one_invitation_is_discarded_after_a_question(store: Store, admin: Visitor) -> None:
+    path = f"{GRID}{one(store)}/"
+    page = Page(admin.get(f"{path}?discard=1"))
+    assert "Discard this invitation?" in page.text("h2")
+    assert store.invitation("anna@example.com").status == "sent"
+    done = Page(admin.post(f"{path}discard", follow_redirects=True))
+    assert done.notices == ["1 invitation was discarded."]
+    assert f"{path}discard" not in done.actions()
+    again = Page(admin.post(f"{path}discard", follow_redirects=True))
+    assert "changed in the meantime" in again.notices[0]
+    assert len(store.history("anna@example.com")) == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "offered"),
+    [
+        ("sent", {"send"}),
+        ("accepted", set()),
+        ("discarded", {"send"}),
+        ("declined", {"send"}),
+        ("expired", {"send"}),
+        ("not_sent", set()),
+    ],
+)
+def test_one_invitation_offers_what_is_possible(
+    store: Store, admin: Visitor, status: str, offered: set[str]
+) -> None:
+    path = f"{GRID}{one(store, status=status)}/"
+    page = Page(admin.get(path))
+    found = {each.removeprefix(path) for each in page.actions() if each.startswith(path)}
+    assert found == offered
+    can_discard = bool(page.all("button", name="discard"))
+    assert can_discard == (status in ("sent", "not_sent", "expired"))
+
+
+def test_there_is_no_such_invitation(store: Store, admin: Visitor) -> None:
+    one(store)
+    admin.get(GRID)
+    for number in (99999, 2**63 - 1, 2**63, "9" * 400, "abc", -1):
+        assert admin.get(f"{GRID}{number}/").status_code == 404
+        for action in ("discard", "send"):
+            assert admin.post(f"{GRID}{number}/{action}").status_code == 404
+
+
+def test_who_may_only_look_is_offered_nothing_and_refused(store: Store) -> None:
+    clerk = store.staff("clerk@example.com")
+    number = one(store)
+    for path in (GRID, f"{GRID}{number}/"):
+        page = Page(clerk.get(path))
+        assert not [each for each in page.actions() if each.startswith(GRID)]
+        assert not page.all("select", name="action")
+        assert not page.all("input", type="checkbox")
+    clerk.get("/")
+    for action in ("discard", "send"):
+        for path, given in (
+            (ACTIONS, {"action": action, "ids": number, "confirm": "1"}),
+            (f"{GRID}{number}/{action}", {}),
+        ):
+            assert clerk.post(path, given).status_code == 403
+    assert store.invitation("anna@example.com").version == 1
+
+
+PLACES = [("get", GRID), ("get", f"{GRID}1/"), ("post", ACTIONS)]
+PLACES += [("post", f"{GRID}1/discard"), ("post", f"{GRID}1/send")]
+
+
+@pytest.mark.parametrize(("method", "path"), PLACES)
+def test_customers_and_strangers_stay_outside(
+    store: Store, veronica: Visitor, method: str, path: str
+) -> None:
+    number = one(store)
+    path = path.replace("/1/", f"/{number}/")
+    veronica.get("/account/invitations/")
+    given = {"action": "discard", "ids": number, "confirm": "1"}
+    do = veronica.post if method == "post" else veronica.get
+    assert do(path, data=given).status_code == 403
+    stranger = store.visitor()
+    do = stranger.post if method == "post" else stranger.get
+    answer = do(path, data=given)
+    assert (answer.status_code, "/login" in answer.location) == (302, True)
+    assert "HX-Redirect" in do(path, data=given, headers=HTMX).headers
+    assert store.invitation("anna@example.com").version == 1
+
+
+def test_staff_change_nothing_without_the_token(store: Store, admin: Visitor) -> None:
+    number = one(store)
+    given = {"action": "discard", "ids": number, "confirm": "1", "csrf_token": "old"}
+    admin.get(GRID)
+    for path in (ACTIONS, f"{GRID}{number}/discard", f"{GRID}{number}/send"):
+        assert admin.post(path, given).status_code == 400
+        assert admin.get(path).status_code == 405
+        admin.get(GRID)
+    assert store.invitation("anna@example.com").version == 1
+
+
+CODE = '<img src=x onerror=alert(1)>" hx-get="/x" {{7*7}}'
+EVIL = '<img src=x onerror=alert(1)>" onfocus=alert(1) hx-get="/x" data-hx-get="/y" {{ 7*7 }}'
+
+
+def test_no_text_of_anybody_becomes_markup(store: Store, admin: Visitor) -> None:
+    number = one(store, EVIL, inviter_name=EVIL, message=EVIL, mail_error=EVIL, group_code=CODE)
+    store.change(EVIL, inviter_email=EVIL, website=CODE, store_view=CODE)
+    pages = [
+        admin.get(GRID),
+        admin.get(GRID, query_string={"email": EVIL, "group": CODE, "status": EVIL}),
+        admin.get(GRID, query_string={"id_from": EVIL, "sort": EVIL, "after": EVIL}, headers=HTMX),
+        admin.get(f"{GRID}{number}/?discard=1"),
+        admin.post(ACTIONS, {"action": "discard", "ids": number, "invitee": EVIL, "sort": EVIL}),
+    ]
+    for answer in pages:
+        page = Page(answer)
+        names = {name for each in page.elements for name in each.attributes}
+        assert not page.all("img")
+        assert not {name for name in names if name.startswith(("on", "hx-"))}
+        assert not [each for each in page.elements if each.attributes.get("data-hx-get") == "/y"]
+        assert "49" not in re.findall(r"\b49\b", " ".join(page.text("td") + page.text("dd")))
+
+
+def test_the_number_of_queries_does_not_grow_with_the_rows(store: Store, admin: Visitor) -> None:
+    counts = []
+    for number in (1, 19, 150):
+        made = [row(f"{number}.{n}@example.com", **by(store)) for n in range(number)]
+        insert(store, made)
+        with statements(store) as seen:
+            assert admin.get(f"{GRID}?size=200").status_code == 200
+        counts.append(len(seen))
+    assert len(set(counts)) == 1, counts
+    assert counts[0] <= 8
+
+
+def test_the_grid_comes_to_htmx_without_its_frame(store: Store, admin: Visitor) -> None:
+    one(store)
+    page, piece = admin.get(GRID), admin.get(GRID, headers=HTMX)
+    assert "<html" in page.text
+    assert "<html" not in piece.text
+    assert Page(page).statuses == Page(piece).statuses
+    assert {"HX-Request", "Cookie"} <= set(page.vary)
+    for answer in (page, piece):
+        assert answer.headers["Cache-Control"] == "no-store, private"
+        assert "script-src 'self'" in answer.headers["Content-Security-Policy"]
+        assert "unsafe" not in answer.headers["Content-Security-Policy"]
+
+
+def test_rows_whose_people_are_erased_still_show(store: Store, admin: Visitor) -> None:
+    [number] = insert(
+        store,
+        [
+            row(
+                None,
+                "accepted",
+                inviter_key="77",
+                website="gone",
+                store_view="gone",
+                group_code="old",
+            )
+        ],
+    )
+    [cell] = cells(Page(admin.get(GRID)))
+    assert cell[2:4] == ["Address removed", "Address removed"]
+    assert cell[7:] == ["gone", "old"]
+    assert admin.get(f"{GRID}{number}/").status_code == 200
+
+
+def test_staff_still_see_the_grid_where_invitations_are_off(store: Store, admin: Visitor) -> None:
+    one(store, last_sent_at=ago(days=1))
+    store.setting("enabled", False)
+    assert len(Page(admin.get(GRID)).statuses) == 1
+    assert Status.SENT in Page(admin.get(GRID)).statuses.values()

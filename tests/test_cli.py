@@ -1,0 +1,244 @@
+"""The commands of operators and schedulers: what they do, say, and end with."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from click.testing import Result
+from jinja2 import DictLoader
+
+from invitations_plugin import migrations
+from invitations_plugin.state import host
+
+from .support.outbox import many, queue, recipients, wait_for
+from .support.processes import flask_worker, start
+from .support.rows import ago, one
+from .support.sink import Mail, Sink
+from .support.stores import MakeStore, Store
+
+COMMANDS = ("upgrade", "downgrade", "deliver", "worker", "expire", "doctor")
+
+
+def run(store: Store, *arguments: str) -> Result:
+    """Run ``flask invitations`` in this process."""
+    return store.app.test_cli_runner().invoke(args=["invitations", *arguments])
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_explains_itself(store: Store, command: str) -> None:
+    answer = run(store, command, "--help")
+    assert answer.exit_code == 0
+    assert len(answer.output.splitlines()[2].strip()) > 20
+
+
+def test_the_group_names_every_command(store: Store) -> None:
+    listed = run(store, "--help").output
+    assert all(f"  {command} " in listed for command in COMMANDS)
+
+
+def test_deliver_sends_and_counts(store: Store, sink: Sink) -> None:
+    queue(store, *many(3), "jörg@example.com")
+    sink.replies["RCPT"] = ["250 OK", "451 4.2.1 later"]
+    answer = run(store, "deliver")
+    assert answer.output == "2 sent, 1 to be tried again, 1 failed, 0 skipped\n"
+    assert answer.exit_code == 0
+
+
+def test_deliver_keeps_to_its_limit(store: Store, sink: Sink) -> None:
+    queue(store, *many(3))
+    assert run(store, "deliver", "--limit", "2").exit_code == 0
+    assert recipients(sink) == many(2)
+
+
+@pytest.mark.parametrize("limit", ["0", "-1", "many"])
+def test_deliver_refuses_a_limit_that_is_none(store: Store, limit: str) -> None:
+    assert run(store, "deliver", "--limit", limit).exit_code == 2
+
+
+def test_deliver_says_that_the_server_is_away(store: Store, sink: Sink) -> None:
+    queue(store, *many(1))
+    sink.at_connect = "421 4.3.2 busy"
+    answer = run(store, "deliver")
+    assert answer.exit_code == 1
+    assert "The mail server is away: 421 4.3.2 busy" in answer.output
+
+
+def test_a_command_without_tables_says_so_in_one_line(store: Store) -> None:
+    with store.app.app_context():
+        migrations.downgrade(store.app, "base")
+    answer = run(store, "deliver")
+    migrations.upgrade(store.app)
+    assert answer.exit_code == 1
+    assert answer.output.startswith("Error: The database refused (")
+    assert "flask invitations doctor" in answer.output
+
+
+def test_expire_marks_what_has_ended(store: Store) -> None:
+    one(store, "anna@example.com", "sent", expires_at=ago(minutes=1))
+    one(store, "ben@example.com", "sent")
+    answer = run(store, "expire")
+    assert (answer.exit_code, answer.output) == (0, "1 expired\n")
+    assert [each.status for each in store.invitations()] == ["expired", "sent"]
+
+
+def tables(store: Store) -> set[str]:
+    with store.session() as db:
+        return set(sa.inspect(db.connection()).get_table_names())
+
+
+def test_downgrade_asks_first_and_upgrade_brings_all_back(store: Store) -> None:
+    before = tables(store)
+    runner = store.app.test_cli_runner()
+    asked = runner.invoke(args=["invitations", "downgrade", "base"], input="n\n")
+    assert (asked.exit_code, tables(store)) == (1, before)
+    assert run(store, "downgrade", "base", "--yes").output.endswith("are at base.\n")
+    left = {name for name in tables(store) if name.startswith("invitations_")}
+    assert left <= {"invitations_alembic_version"}
+    answer = run(store, "upgrade")
+    assert answer.exit_code == 0
+    assert str(migrations.newest()) in answer.output
+    assert tables(store) == before
+    assert run(store, "upgrade").exit_code == 0
+
+
+def test_an_unknown_revision_is_named(store: Store) -> None:
+    answer = run(store, "upgrade", "--revision", "nonsense")
+    assert answer.exit_code == 1
+    assert answer.output.startswith("Error: ")
+    assert "nonsense" in answer.output
+
+
+def test_a_worker_ends_on_sigterm(store: Store, sink: Sink) -> None:
+    with flask_worker(store, sink):
+        queue(store, *many(3))
+        wait_for(lambda: store.outbox() == [])
+    assert recipients(sink) == many(3)
+
+
+def test_a_worker_told_to_end_finishes_one_mail_and_gives_back_the_others(
+    store: Store, sink: Sink
+) -> None:
+    queue(store, *many(20))
+    running = start(store, sink, "worker", PYTHONUNBUFFERED="1")
+
+    def tell_to_end(mail: Mail) -> None:
+        if len(sink.mails) == 3:
+            running.send_signal(signal.SIGTERM)
+
+    sink.while_taking = tell_to_end
+    with running:
+        said, complaints = running.communicate(timeout=60)
+    assert (running.returncode, "has ended" in said) == (0, True), complaints
+    sent = recipients(sink)
+    assert sent == many(20)[: len(sent)]
+    assert 3 <= len(sent) < 20
+    assert [(each.state, each.claim) for each in store.outbox()] == [("queued", None)] * (
+        20 - len(sent)
+    )
+    assert store.deliver().sent == 20 - len(sent)
+
+
+def test_a_doctor_finds_nothing_where_all_is_well(store: Store) -> None:
+    answer = run(store, "doctor")
+    assert (answer.exit_code, answer.output) == (0, "Everything is in order.\n")
+
+
+def without_tables(store: Store) -> None:
+    migrations.downgrade(store.app, "base")
+
+
+def without_a_base(store: Store) -> None:
+    state = store.app.extensions["invitations"]
+    state.layout = None
+    state.host.base = "no-such-base.html"
+
+
+def without_a_block(store: Store) -> None:
+    without_a_base(store)
+    env = store.app.jinja_env
+    env.loader = DictLoader({"no-such-base.html": "{% block title %}{% endblock %}"})
+
+
+def without_an_endpoint(store: Store) -> None:
+    with store.app.app_context():
+        host().registration_endpoints = ("auth.gone",)
+
+
+def without_a_database(store: Store) -> None:
+    with store.app.app_context():
+        engines = store.app.extensions["sqlalchemy"].engines
+        engines[None].dispose()
+        engines[None] = sa.create_engine("postgresql+psycopg://nobody@127.0.0.1:1/none")
+
+
+def with_another_sender(store: Store, senders: tuple[Any, ...]) -> None:
+    with store.app.app_context():
+        host().senders = lambda view: senders  # type: ignore[method-assign]
+
+
+def without_mail(store: Store) -> None:
+    store.app.config["MAIL_SUPPRESS_SEND"] = True
+    store.app.testing = False
+
+
+@pytest.mark.parametrize(
+    ("spoil", "finding"),
+    [
+        (without_tables, "run 'flask invitations upgrade'"),
+        (without_a_base, "There is no template 'no-such-base.html'"),
+        (without_a_block, "has no block"),
+        (without_an_endpoint, "registration endpoints do not exist: ['auth.gone']"),
+        (without_a_database, "The database cannot be used"),
+        (lambda store: with_another_sender(store, ()), "has no sender"),
+        (without_mail, "MAIL_SUPPRESS_SEND"),
+    ],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
+def test_the_doctor_names_what_is_wrong(
+    make_store: MakeStore, spoil: Callable[[Store], None], finding: str
+) -> None:
+    store = make_store()
+    spoil(store)
+    answer = run(store, "doctor")
+    if spoil is without_tables:
+        migrations.upgrade(store.app)
+    assert answer.exit_code == 1, answer.output
+    assert finding in answer.output
+
+
+@pytest.mark.parametrize(
+    ("config", "finding"),
+    [
+        ({"INVITATIONS_BASE_URL": "shop.example.com"}, "write it with its scheme"),
+        ({"MAIL_PORT": 1}, "The mail server cannot be used"),
+        ({"MAIL_USE_TLS": True}, "STARTTLS"),
+    ],
+)
+def test_the_doctor_names_a_wrong_setting(
+    make_store: MakeStore, config: dict[str, object], finding: str
+) -> None:
+    answer = run(make_store(**config), "doctor")
+    assert answer.exit_code == 1
+    assert finding in answer.output
+
+
+def test_the_doctor_misses_the_write_ahead_log(store: Store, database: str) -> None:
+    with store.session() as db:
+        if database == "sqlite":
+            store.app.extensions["sqlalchemy"].engines[None].dispose()
+            path = str(db.get_bind().url.database)  # type: ignore[union-attr]
+            store.app.extensions["sqlalchemy"].engines[None] = plain(path)
+    answer = run(store, "doctor")
+    assert ("configure_sqlite" in answer.output) is (database == "sqlite")
+
+
+def plain(path: str) -> sa.Engine:
+    """Return an engine as a store has it that never called configure_sqlite."""
+    engine = sa.create_engine(f"sqlite:///{path}")
+    with engine.connect() as connection:
+        connection.exec_driver_sql("PRAGMA journal_mode = DELETE")
+    return engine

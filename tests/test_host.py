@@ -1,0 +1,255 @@
+"""Mounting into a store, and what the ready-made host reads of its customers."""
+
+from __future__ import annotations
+
+import inspect
+import uuid
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from flask import Blueprint, Flask
+from flask_login import LoginManager
+
+from invitations_plugin import FlaskLoginHost, Host, Invitations, upgrade
+
+from .second_host import app as second_app
+from .second_host.models import Member, db
+from .support.second_store import SecondStore
+from .support.sink import Sink
+from .support.stores import LIST, MakeStore, Store
+
+ANNA = "anna@example.com"
+
+
+def bare(**config: Any) -> Flask:
+    """Make a store that has everything but the plugin."""
+    app = Flask("tests.second_host")
+    app.config.from_mapping(
+        INVITATIONS_BASE_URL="https://shop.example",
+        INVITATIONS_DELIVERY="none",
+        SECRET_KEY="bare",
+        SQLALCHEMY_DATABASE_URI="sqlite://",
+        TESTING=True,
+    )
+    app.config.from_mapping(config)
+    db.init_app(app)
+    LoginManager(app).user_loader(lambda key: None)
+    app.add_url_rule("/join", "join", lambda: "join")
+    return app
+
+
+def ready(store: FlaskLoginHost) -> Flask:
+    """Make a store with the plugin and its tables."""
+    app = bare()
+    Invitations(app, store)
+    upgrade(app)
+    return app
+
+
+def host(**more: Any) -> FlaskLoginHost:
+    given: dict[str, Any] = {"register": "join", "email": "mail", "base": "theme.html"}
+    given["blocks"] = {"content": "body", "title": "page_title"}
+    return FlaskLoginHost(Member, **given | more)
+
+
+def test_the_second_host_is_mounted_in_ten_lines() -> None:
+    _, *lines = inspect.getsource(second_app.mount).splitlines()
+    assert len([line for line in lines if line.strip(" )")]) <= 10
+
+
+def test_mounting_twice_is_refused() -> None:
+    app = bare()
+    Invitations(app, host())
+    with pytest.raises(RuntimeError, match="mount it once"):
+        Invitations(app, host())
+
+
+def test_mounting_without_a_host_is_refused() -> None:
+    with pytest.raises(RuntimeError, match=r"FlaskLoginHost\("):
+        Invitations(bare())
+
+
+def test_mounting_without_a_database_is_refused() -> None:
+    with pytest.raises(RuntimeError, match=r"db\.init_app\(app\)"):
+        Invitations(Flask(__name__), host())
+
+
+@pytest.mark.parametrize("key", [None, "", "short", "x" * 31])
+def test_a_weak_hash_key_is_refused_outside_of_tests(key: str | None) -> None:
+    with pytest.raises(RuntimeError, match="INVITATIONS_HASH_KEY to 32 random characters"):
+        Invitations(bare(TESTING=False, INVITATIONS_HASH_KEY=key), host())
+
+
+def test_a_good_hash_key_is_taken() -> None:
+    Invitations(bare(TESTING=False, INVITATIONS_HASH_KEY="x" * 32), host())
+
+
+def test_an_unknown_way_to_accept_is_refused() -> None:
+    with pytest.raises(ValueError, match="'insert' or 'call'"):
+        Invitations(bare(), host(), acceptance="never")
+
+
+def test_an_unknown_delivery_is_refused() -> None:
+    with pytest.raises(RuntimeError, match="'thread' or 'none'"):
+        Invitations(bare(INVITATIONS_DELIVERY="pigeon"), host())
+
+
+@pytest.mark.parametrize(
+    ("wrong", "remedy"),
+    [
+        ({"register": "no.such"}, r"\['no\.such'\]"),
+        ({"register": ()}, "registration endpoints"),
+        ({"blocks": {"content": "main"}}, r"no block main.*\{'content': 'body'"),
+        ({"blocks": {"content": "body", "title": "page_title", "head": "top"}}, "no block top"),
+        ({"base": "nowhere.html"}, r"no template 'nowhere\.html'.*'base'"),
+    ],
+)
+def test_what_is_misnamed_stops_the_first_request(wrong: dict[str, Any], remedy: str) -> None:
+    app = bare()
+    Invitations(app, host(**wrong))
+    with pytest.raises(RuntimeError, match=remedy):
+        app.test_client().get("/join")
+
+
+def test_a_store_without_an_address_is_told_at_the_first_request() -> None:
+    app = bare(INVITATIONS_BASE_URL=None)
+    Invitations(app, host())
+    with pytest.raises(RuntimeError, match=r"https://shop\.example\.com"):
+        app.test_client().get("/join")
+
+
+def test_doors_may_be_registered_after_the_plugin() -> None:
+    app = ready(host(register="late.join"))
+    late = Blueprint("late", __name__)
+    late.add_url_rule("/late", "join", lambda: "late")
+    app.register_blueprint(late)
+    assert app.test_client().get("/late").text == "late"
+
+
+def test_two_apps_in_one_process_do_not_act_for_each_other(
+    make_store: MakeStore, sink: Sink
+) -> None:
+    stores = [make_store(), make_store(SecondStore)]
+    for store in stores:
+        store.customer().send(ANNA)
+        store.deliver()
+    friends = [store.visitor() for store in stores]
+    for friend, mail in zip(friends, sink.to(ANNA), strict=True):
+        friend.get(mail.link)
+    assert stores[1].register(friends[1], ANNA).status_code == 302
+    assert [store.invitation(ANNA).status for store in stores] == ["sent", "accepted"]
+    assert stores[0].register(friends[0], ANNA).status_code == 302
+    assert [len(store.history(ANNA)) for store in stores] == [3, 3]
+
+
+def test_a_store_closed_to_strangers_closes_no_other(make_store: MakeStore) -> None:
+    closed, opened = make_store(), make_store(SecondStore)
+    closed.setting("registration", "invitation")
+    assert opened.register(opened.visitor(), ANNA).status_code == 302
+    assert closed.visitor().get(closed.register_path).status_code == 403
+
+
+def test_the_store_keeps_its_wrapper_and_its_scripts(make_store: MakeStore) -> None:
+    store = make_store(SecondStore)
+    page = store.customer().get(LIST)
+    assert '<nav><a href="/">The Corner</a> veronica' in page.text
+    assert "<title>My Invitations</title>" in page.text
+    assert "<script>document.documentElement" in page.text
+    assert "script-src" not in page.headers["Content-Security-Policy"]
+    assert "default-src" not in page.headers["Content-Security-Policy"]
+
+
+def test_our_notices_show_where_the_theme_shows_no_flashes(make_store: MakeStore) -> None:
+    customer = make_store(SecondStore).customer()
+    customer.send(ANNA)
+    assert "You sent the invitation for anna@example.com." in customer.get(LIST).text
+
+
+def test_the_account_entry_shows_on_the_pages_of_the_store(any_store: Store) -> None:
+    customer = any_store.customer()
+    entry = '<a class="inv-account-entry'
+    assert entry in customer.get(any_store.account_path).text
+    assert 'aria-current="page">My Invitations</a>' in customer.get(LIST).text
+    any_store.setting("storefront_enabled", "false")
+    assert entry not in customer.get(any_store.account_path).text
+
+
+def test_staff_of_a_shared_table_are_no_customers(make_store: MakeStore) -> None:
+    store = make_store(SecondStore)
+    staff = store.staff()
+    assert staff.get(LIST).status_code == 403
+    assert staff.get("/admin/invitations/").status_code == 200
+    assert store.customer().get("/admin/invitations/").status_code == 403
+
+
+def test_a_key_is_the_primary_key_as_text(make_store: MakeStore) -> None:
+    store = make_store(SecondStore)
+    with store.session():
+        mounted: Host = store.app.extensions["invitations"].host
+        member = mounted.customer_by_email("VERONICA@example.com", "base")
+        key = mounted.key(member)
+        assert key == str(uuid.UUID(key))
+        assert mounted.customers([key, "no uuid", str(uuid.uuid4())]) == {key: member}
+        assert mounted.customer_by_email(ANNA, "base") is None
+
+
+@pytest.mark.parametrize(
+    ("values", "name"),
+    [
+        ({"name": "Anna Nyberg", "username": "anna"}, "Anna Nyberg"),
+        ({"full_name": "Anna Nyberg", "first_name": "Anna"}, "Anna Nyberg"),
+        ({"name": " ", "username": "anna"}, "anna"),
+        ({"name": None}, ANNA),
+        ({}, ANNA),
+    ],
+)
+def test_a_name_is_whatever_the_store_has(values: dict[str, Any], name: str) -> None:
+    assert host().name(SimpleNamespace(mail=ANNA, **values)) == name
+
+
+class Clerk:
+    """A user of another class, with staff told by a property."""
+
+    def __init__(self, level: int) -> None:
+        self.level = level
+
+    @property
+    def works_here(self) -> bool:
+        return self.level > 0
+
+
+@pytest.mark.parametrize(
+    "flag", [Clerk.works_here, lambda user: user.level > 0], ids=["property", "function"]
+)
+def test_staff_may_be_told_by_property_or_function(flag: Any) -> None:
+    reads = host(staff=flag)._staff
+    assert reads is not None
+    assert [reads(Clerk(level)) for level in (0, 1)] == [False, True]
+
+
+def test_the_sign_in_is_the_store_s_own_where_none_was_named() -> None:
+    app = bare()
+    app.add_url_rule("/enter", "enter", lambda: "enter")
+    app.login_manager.login_view = "enter"  # type: ignore[attr-defined]
+    with app.test_request_context():
+        assert host().login_url("/here") == "/enter?next=/here"
+        assert host(login="join").login_url("/here") == "/join?next=/here"
+
+
+def test_without_any_sign_in_the_answer_is_401() -> None:
+    assert ready(host()).test_client().get(LIST).status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("configured", "sender"),
+    [
+        (("The Corner", "corner@example.com"), ("The Corner", "corner@example.com")),
+        ("corner@example.com", ("tests.second_host", "corner@example.com")),
+        (None, ("tests.second_host", "")),
+    ],
+)
+def test_the_sender_is_flask_mail_s(configured: Any, sender: tuple[str, str]) -> None:
+    with bare(MAIL_DEFAULT_SENDER=configured).app_context():
+        (found,) = host().senders(host().current_store_view())
+    assert (found.name, found.email) == sender

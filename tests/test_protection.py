@@ -1,0 +1,300 @@
+"""Every address of the plugin: who may open it, what it asks for, what it leaves alone."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from werkzeug.test import TestResponse
+
+from .support.sink import Sink
+from .support.snapshots import contents
+from .support.stores import MakeStore, Store, Visitor
+
+ANNA = "anna@example.com"
+ACCOUNT, INVITEE, ADMIN = "invitations", "invitations_invitee", "invitations_admin"
+# What changes something, with what it is sent; a new one is added here or a test fails.
+CHANGING: dict[str, tuple[str, dict[str, Any]]] = {
+    "invitations.send": ("/account/invitations/send", {"emails-0": "ben@example.com"}),
+    "invitations.send_rows": ("/account/invitations/send/rows", {"emails-0": "b", "add": "1"}),
+    "invitations.resend": ("/account/invitations/{id}/resend", {}),
+    "invitations.cancel": ("/account/invitations/{id}/cancel", {}),
+    "invitations_invitee.decline": ("/invitations/decline", {}),
+    "invitations_invitee.release": ("/invitations/release", {}),
+    "invitations_invitee.opt_out": ("/invitations/opt-out/{out}", {}),
+    "invitations_admin.actions": (
+        "/admin/invitations/actions",
+        {"action": "discard", "ids": "{id}", "confirm": "1"},
+    ),
+    "invitations_admin.discard": ("/admin/invitations/{id}/discard", {}),
+    "invitations_admin.send": ("/admin/invitations/{id}/send", {}),
+}
+# What only shows.
+SHOWING = {
+    "invitations.index": "/account/invitations/?status=sent",
+    "invitations.send": "/account/invitations/send",
+    "invitations.static": "/account/invitations/static/storefront.css",
+    "invitations_invitee.follow": "{link}",
+    "invitations_invitee.sign_in": "{link}/sign-in",
+    "invitations_invitee.welcome": "/invitations/welcome",
+    "invitations_invitee.opt_out": "/invitations/opt-out/{out}",
+    "invitations_admin.grid": "/admin/invitations/",
+    "invitations_admin.detail": "/admin/invitations/{id}/?discard=1",
+    "invitations_admin.style": "/admin/invitations/style",
+}
+UNPROTECTED = {"invitations_invitee.opt_out"}  # RFC 8058: mail programs post it
+REFUSED = {"invitations.send_rows": 200}  # it only shows the form again, as typed
+PROTECTED = [name for name in CHANGING if name not in UNPROTECTED]
+WITH_ID = [name for name, (path, _) in CHANGING.items() if "{id}" in path]
+OUT = re.compile(r"/opt-out/([\w.-]+)")
+
+
+@dataclass
+class Scene:
+    """A store where one invitation was mailed."""
+
+    store: Store
+    id: int
+    link: str
+    out: str
+
+    def path(self, pattern: str, **changed: object) -> str:
+        known = {"id": self.id, "link": self.link, "out": self.out}
+        return pattern.format(**known | changed)
+
+    def visitor_for(self, endpoint: str) -> Visitor:
+        """Return who an address is meant for, with a fresh token."""
+        side = endpoint.partition(".")[0]
+        if side == ACCOUNT:
+            visitor = self.store.customer()
+            visitor.get("/account/invitations/send")
+        elif side == ADMIN:
+            visitor = self.store.staff()
+            visitor.get(f"/admin/invitations/{self.id}/?discard=1")
+        else:
+            visitor = self.store.visitor()
+            visitor.get(self.link, follow_redirects=True)
+        return visitor
+
+    def post(self, visitor: Visitor, endpoint: str, **more: Any) -> TestResponse:
+        pattern, data = CHANGING[endpoint]
+        filled = {name: str(value).format(id=self.id) for name, value in data.items()}
+        return visitor.post(self.path(pattern), filled | more.pop("data", {}), **more)
+
+
+@pytest.fixture
+def database() -> str:
+    """Who may do what is the same on both databases, so one will do."""
+    return "sqlite"
+
+
+@pytest.fixture
+def scene_of(sink: Sink) -> Callable[[Store], Scene]:
+    """Return a function that lets a customer of a store invite somebody."""
+
+    def set_up(store: Store) -> Scene:
+        store.setting("resend_hours", 0)
+        store.customer().send(ANNA)
+        store.deliver()
+        mail = sink.to(ANNA)[-1]
+        out = OUT.search(mail.text)
+        assert out is not None
+        return Scene(store, store.invitation(ANNA).id, mail.link, out.group(1))
+
+    return set_up
+
+
+@pytest.fixture
+def scene(any_store: Store, scene_of: Callable[[Store], Scene]) -> Scene:
+    """One on each kind of store."""
+    return scene_of(any_store)
+
+
+@pytest.fixture
+def sample(make_store: MakeStore, scene_of: Callable[[Store], Scene]) -> Scene:
+    """One on the store whose staff differ in rights."""
+    return scene_of(make_store())
+
+
+def rules(store: Store, *, changing: bool) -> set[str]:
+    """Return the endpoints of the plugin's addresses that change something, or show it."""
+    wanted = {"POST", "PUT", "PATCH", "DELETE"} if changing else {"GET"}
+    return {
+        rule.endpoint
+        for rule in store.app.url_map.iter_rules()
+        if rule.endpoint.partition(".")[0] in (ACCOUNT, INVITEE, ADMIN)
+        and (rule.methods or set()) & wanted
+    }
+
+
+def test_these_tests_know_every_address(make_store: MakeStore) -> None:
+    store = make_store()
+    assert rules(store, changing=True) == set(CHANGING)
+    assert rules(store, changing=False) == set(SHOWING)
+
+
+@pytest.mark.parametrize("endpoint", PROTECTED)
+def test_a_post_without_the_token_changes_nothing(scene: Scene, endpoint: str) -> None:
+    visitor = scene.visitor_for(endpoint)
+    before = contents(scene.store)
+    for token in ("", "made-up"):
+        answer = scene.post(visitor, endpoint, data={"csrf_token": token})
+        assert answer.status_code == REFUSED.get(endpoint, 400)
+    assert contents(scene.store) == before
+
+
+@pytest.mark.parametrize("endpoint", PROTECTED)
+def test_a_post_with_the_token_is_carried_out(scene: Scene, endpoint: str) -> None:
+    answer = scene.post(scene.visitor_for(endpoint), endpoint)
+    assert answer.status_code in (200, 302)
+
+
+@pytest.mark.parametrize("endpoint", PROTECTED)
+def test_no_content_type_gets_past_the_token(sample: Scene, endpoint: str) -> None:
+    visitor = sample.visitor_for(endpoint)
+    before = contents(sample.store)
+    path = sample.path(CHANGING[endpoint][0])
+    for kind in ("application/json", "text/plain", "multipart/form-data"):
+        answer = visitor.client.post(path, data=b'{"emails-0": "b@c.example"}', content_type=kind)
+        assert answer.status_code == REFUSED.get(endpoint, 400)
+    assert contents(sample.store) == before
+
+
+@pytest.mark.parametrize("endpoint", PROTECTED)
+def test_a_token_in_the_header_is_as_good(sample: Scene, endpoint: str) -> None:
+    visitor = sample.visitor_for(endpoint)
+    headers = {"X-CSRFToken": visitor.token, "HX-Request": "true"}
+    answer = sample.post(visitor, endpoint, data={"csrf_token": ""}, headers=headers)
+    assert answer.status_code == 200
+
+
+def test_a_mail_program_opts_out_without_session_or_token(scene: Scene) -> None:
+    path = scene.path("/invitations/opt-out/{out}")
+    before = contents(scene.store)["invitations_opt_out"]
+    one_click = {"List-Unsubscribe": "One-Click"}
+    assert scene.store.visitor().client.post(path, data=one_click).status_code == 200
+    assert len(contents(scene.store)["invitations_opt_out"]) == len(before) + 1
+
+
+@pytest.mark.parametrize("endpoint", SHOWING)
+def test_looking_changes_nothing(scene: Scene, endpoint: str) -> None:
+    visitor = scene.visitor_for(endpoint)
+    before = contents(scene.store)
+    for method in ("HEAD", "GET", "GET"):
+        answer = visitor.client.open(scene.path(SHOWING[endpoint]), method=method)
+        assert answer.status_code < 500
+        answer.close()
+    assert contents(scene.store) == before
+
+
+@pytest.mark.parametrize("endpoint", CHANGING)
+def test_a_button_s_address_does_nothing_when_looked_at(scene: Scene, endpoint: str) -> None:
+    visitor = scene.visitor_for(endpoint)
+    before = contents(scene.store)
+    pattern, data = CHANGING[endpoint]
+    query = {name: str(value).format(id=scene.id) for name, value in data.items()}
+    for method in ("GET", "HEAD"):
+        visitor.client.open(scene.path(pattern), method=method, query_string=query)
+    assert contents(scene.store) == before
+
+
+SIGNED_IN_ONLY = [name for name in CHANGING if not name.startswith(INVITEE)]
+
+
+@pytest.mark.parametrize("endpoint", SIGNED_IN_ONLY)
+def test_a_stranger_is_led_to_the_sign_in(scene: Scene, endpoint: str) -> None:
+    before = contents(scene.store)
+    answer = scene.post(scene.store.visitor(), endpoint)
+    assert answer.status_code == 302
+    assert answer.location.startswith(scene.store.sign_in_path)
+    answer = scene.post(scene.store.visitor(), endpoint, headers={"HX-Request": "true"})
+    assert answer.headers["HX-Redirect"].startswith(scene.store.sign_in_path)
+    assert answer.text == ""
+    assert contents(scene.store) == before
+
+
+@pytest.mark.parametrize("endpoint", [name for name in WITH_ID if name.startswith("invitations.")])
+def test_somebody_else_s_invitation_does_not_exist(scene: Scene, endpoint: str) -> None:
+    other = scene.store.customer(scene.store.other_inviter)
+    other.get("/account/invitations/send")
+    before = contents(scene.store)
+    assert scene.post(other, endpoint).status_code == 404
+    assert contents(scene.store) == before
+
+
+@pytest.mark.parametrize("endpoint", WITH_ID)
+def test_what_does_not_exist_is_not_found(scene: Scene, endpoint: str) -> None:
+    visitor = scene.visitor_for(endpoint)
+    for unknown in (0, 999_999, 2**63 - 1, 2**63, 10**30):
+        path = scene.path(CHANGING[endpoint][0], id=unknown)
+        assert visitor.post(path).status_code == 404
+
+
+OFFICE_SHOWING = [name for name in SHOWING if name.startswith(ADMIN)]
+OFFICE_CHANGING = [name for name in CHANGING if name.startswith(ADMIN)]
+
+
+@pytest.mark.parametrize("endpoint", OFFICE_CHANGING)
+def test_a_customer_changes_nothing_in_the_back_office(scene: Scene, endpoint: str) -> None:
+    customer = scene.visitor_for(ACCOUNT)
+    before = contents(scene.store)
+    answer = scene.post(customer, endpoint)
+    assert answer.status_code == 403
+    assert ANNA not in answer.text
+    assert contents(scene.store) == before
+
+
+@pytest.mark.parametrize("endpoint", OFFICE_SHOWING)
+def test_a_customer_sees_nothing_of_the_back_office(scene: Scene, endpoint: str) -> None:
+    answer = scene.store.customer().get(scene.path(SHOWING[endpoint]))
+    assert answer.status_code == 403
+    assert ANNA not in answer.text
+
+
+@pytest.mark.parametrize("endpoint", OFFICE_SHOWING)
+def test_a_stranger_is_led_from_the_back_office_to_the_sign_in(scene: Scene, endpoint: str) -> None:
+    answer = scene.store.visitor().get(scene.path(SHOWING[endpoint]))
+    assert answer.status_code == 302
+    assert answer.location.startswith(scene.store.sign_in_path)
+
+
+@pytest.mark.parametrize("endpoint", OFFICE_CHANGING)
+def test_a_clerk_who_may_look_changes_nothing(sample: Scene, endpoint: str) -> None:
+    clerk = sample.store.staff("clerk@example.com")
+    clerk.get(sample.store.form_path)
+    before = contents(sample.store)
+    assert sample.post(clerk, endpoint).status_code == 403
+    assert contents(sample.store) == before
+
+
+def test_a_clerk_is_offered_no_button(sample: Scene) -> None:
+    clerk = sample.store.staff("clerk@example.com")
+    assert ANNA in clerk.get("/admin/invitations/").text
+    page = clerk.get(f"/admin/invitations/{sample.id}/")
+    assert page.status_code == 200
+    assert "<form" not in page.text
+
+
+def test_the_style_page_shows_in_debug_only(make_store: MakeStore) -> None:
+    assert make_store().staff().get("/admin/invitations/style").status_code == 404
+    assert make_store(DEBUG=True).staff().get("/admin/invitations/style").status_code == 200
+
+
+def test_every_page_is_protected_by_its_headers(scene: Scene) -> None:
+    for endpoint, pattern in SHOWING.items():
+        if endpoint.endswith(".static"):
+            continue
+        headers = scene.visitor_for(endpoint).get(scene.path(pattern)).headers
+        assert headers["X-Content-Type-Options"] == "nosniff"
+        assert "no-store" in headers["Cache-Control"]
+        assert "unsafe" not in headers["Content-Security-Policy"]
+        assert "object-src 'none'" in headers["Content-Security-Policy"]
+
+
+def test_the_back_office_s_policy_is_strict(scene: Scene) -> None:
+    policy = scene.store.staff().get("/admin/invitations/").headers["Content-Security-Policy"]
+    assert "default-src 'self'" in policy
+    assert "frame-ancestors 'none'" in policy
