@@ -26,16 +26,17 @@ def printable(form: Form, field: Field) -> None:
         raise ValidationError(lazy_gettext("This holds a character that cannot be used here."))
 
 
+NOT_EMPTY = DataRequired(lazy_gettext("Enter your e-mail address."))
+NOT_TOO_LONG = Length(max=MAX_ADDRESS, message=lazy_gettext("This address is too long."))
+
+
 class LoginForm(FlaskForm):  # type: ignore[misc]  # Flask-WTF ships no types
     """The way in, for customers and staff alike."""
 
     email = EmailField(
         lazy_gettext("E-mail address"),
         filters=[strip],
-        validators=[
-            DataRequired(lazy_gettext("Enter your e-mail address.")),
-            Length(max=MAX_ADDRESS, message=lazy_gettext("This address is too long.")),
-        ],
+        validators=[NOT_EMPTY, NOT_TOO_LONG],
     )
     password = PasswordField(
         lazy_gettext("Password"),
@@ -62,8 +63,8 @@ class RegisterForm(FlaskForm):  # type: ignore[misc]
         lazy_gettext("E-mail address"),
         filters=[strip],
         validators=[
-            DataRequired(lazy_gettext("Enter your e-mail address.")),
-            Length(max=MAX_ADDRESS, message=lazy_gettext("This address is too long.")),
+            NOT_EMPTY,
+            NOT_TOO_LONG,
             Email(lazy_gettext("Enter an address like name@example.com."), allow_smtputf8=False),
         ],
     )

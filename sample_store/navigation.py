@@ -26,8 +26,12 @@ def _user() -> Customer | Staff:
 
 
 def switch_url(code: str) -> str:
-    """Return this page in another store view, or the shop front if it cannot be fetched."""
-    if request.method != "GET" or request.endpoint is None:
+    """Return this page in another store view, or the shop front if it cannot be fetched.
+
+    The shop front, too, for an address that holds a link: no page repeats one.
+    """
+    is_link = "link" in (request.view_args or {})
+    if request.method != "GET" or request.endpoint is None or is_link:
         return url_for("shop.index", store=code)
     target = request.args.get("next")
     return url_for(request.endpoint, **(request.view_args or {}), store=code, next=target)
