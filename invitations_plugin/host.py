@@ -13,7 +13,7 @@ from decimal import Decimal
 from typing import Any
 
 import sqlalchemy as sa
-from flask import current_app, url_for
+from flask import current_app, request, url_for
 from werkzeug.routing import BuildError
 
 from .database import session
@@ -186,7 +186,7 @@ class Host:
 
     def home_url(self) -> str:
         """Return where the back office leads back to."""
-        return "/"
+        return f"{request.script_root}/"
 
     def context(self) -> Mapping[str, Any]:
         """Return the variables that :attr:`base` needs on our pages."""

@@ -204,10 +204,15 @@ def _before_statement(statement: ORMExecuteState) -> None:
     """Shut the door that inserts customers by a statement, past the session's objects."""
     if not statement.is_insert or not has_request_context():
         return
-    mapper = statement.bind_mapper
-    if mapper is None or "invitations" not in current_app.extensions:
+    if "invitations" not in current_app.extensions:
         return
-    if issubclass(mapper.class_, host().customer_model):
+    mapper, model = statement.bind_mapper, host().customer_model
+    if mapper is not None:
+        is_customer = issubclass(mapper.class_, model)
+    else:  # the statement names the table, not the class
+        table = statement.statement.table  # type: ignore[attr-defined]
+        is_customer = table is sa.inspect(model).local_table
+    if is_customer:
         _check_uninvited()
 
 

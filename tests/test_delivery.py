@@ -17,7 +17,7 @@ import sqlalchemy as sa
 import time_machine
 from jinja2 import ChoiceLoader, DictLoader
 
-from invitations_plugin import delivery, workers
+from invitations_plugin import delivery, outbox, workers
 from invitations_plugin.clock import now
 from invitations_plugin.database import atomically, engine, session
 from invitations_plugin.lifecycle import THE_SYSTEM, Actor, discard
@@ -256,9 +256,9 @@ def test_a_claimed_row_of_a_dead_worker_goes_out_after_its_lease(
 ) -> None:
     queue(store, ANNA)
     with store.app.app_context():
-        assert len(delivery.claim(10)) == 1
+        assert len(outbox.claim(10)) == 1
     assert store.deliver().handled == 0
-    clock.shift(delivery.LEASE + timedelta(seconds=1))
+    clock.shift(outbox.LEASE + timedelta(seconds=1))
     assert store.deliver().sent == 1
     assert recipients(sink) == [ANNA]
 
@@ -270,15 +270,15 @@ def test_a_claim_passes_over_what_another_is_just_claiming(store: Store, databas
             first = sa.select(Outbox.id).order_by(Outbox.id).limit(3).with_for_update()
             another.execute(first)
         else:
-            delivery.claim(3)
-        taken = [each.invitation_id for each in delivery.claim(3)]
+            outbox.claim(3)
+        taken = [each.invitation_id for each in outbox.claim(3)]
     assert taken == ids[3:]
 
 
 def die_while_sending(store: Store) -> None:
     """Do what a worker does up to the moment at which it is killed."""
     with store.app.app_context():
-        (entry,) = delivery.claim(10)
+        (entry,) = outbox.claim(10)
         atomically(lambda: delivery._begin(session(), entry))
 
 
@@ -337,8 +337,8 @@ def test_a_worker_that_wakes_late_changes_nothing(
 ) -> None:
     queue(store, *many(3))
     with store.app.app_context():
-        entries = delivery.claim(10)
-        clock.shift(delivery.LEASE + timedelta(seconds=1))
+        entries = outbox.claim(10)
+        clock.shift(outbox.LEASE + timedelta(seconds=1))
         assert delivery.deliver().sent == 3
         before = [each.version for each in store.invitations()]
         report = delivery.Report()
@@ -373,7 +373,7 @@ def test_two_workers_that_find_the_same_dead_one_do_not_stumble(
     def look() -> None:
         with store.app.app_context():
             barrier.wait()
-            counts.append(delivery.recover())
+            counts.append(outbox.recover())
 
     in_threads(look, 4)
     assert sum(counts) == 40
