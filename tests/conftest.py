@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from jinja2 import FileSystemBytecodeCache
+from sqlalchemy.pool import Pool
 
 from .support.databases import Databases, server_url
 from .support.second_store import SecondStore
@@ -17,6 +21,23 @@ from .support.sink import Sink
 from .support.stores import Store, Visitor
 
 BASE_URL = "http://127.0.0.1"
+
+
+@pytest.fixture(autouse=True)
+def closed_files() -> Iterator[None]:
+    """Close the SQLite files that a test's stores left open: Python 3.13 warns of each."""
+    opened: list[Any] = []
+
+    def note(connection: Any, record: object) -> None:
+        opened.append(connection)
+
+    sa.event.listen(Pool, "connect", note)
+    yield
+    sa.event.remove(Pool, "connect", note)
+    for connection in opened:
+        if isinstance(connection, sqlite3.Connection):
+            with suppress(sqlite3.ProgrammingError):  # one in memory belongs to its thread
+                connection.close()
 
 
 @pytest.fixture(scope="session")
