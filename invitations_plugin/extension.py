@@ -91,7 +91,7 @@ class Invitations:
         init_registration(app, store)
         self._mount_pages(app)
         guard_host_migrations(app)
-        init_logs()
+        init_logs(app.name)
         app.cli.add_command(commands)
 
     def _mount_pages(self, app: Flask) -> None:

@@ -35,9 +35,12 @@ def mask(value: T) -> T:
     return LINK.sub("***", value) if isinstance(value, str) else value  # type: ignore[return-value]
 
 
-def init_logs() -> None:
-    """Mask links in the logs of requests, once a process."""
-    for name in ACCESS_LOGS:
+def init_logs(app_name: str) -> None:
+    """Mask links in the logs of requests, and in the app's own, which names a failed page's path.
+
+    Once a process; the app's logger is only named here, for the store configures it.
+    """
+    for name in (*ACCESS_LOGS, app_name):
         logger = logging.getLogger(name)
         if not any(isinstance(each, MaskLinks) for each in logger.filters):
             logger.addFilter(MaskLinks())

@@ -280,25 +280,37 @@ def _assign_group(customer: Any, row: Invitation) -> None:
 
 
 def _accept(session: Session, customer: Any, row: Invitation) -> None:
+    key = host().key(customer)
     try:
-        accept_row(session, row, host().key(customer))
+        accept_row(session, row, key)
     except LifecycleError as error:
         raise InvitationGone from error
-    g.invitations_accepted = (row.id, customer)
+    g.invitations_accepted = (row.id, key, customer)
 
 
 def finish(response: Response) -> Response:
     """After a registration that stands forget the link and tell whoever listens; after one
     that failed keep the link for the next try.
     """
-    if g.pop("invitations_committed", False):
-        invitation_id, customer = g.invitations_accepted
-        row = host_session().get(Invitation, invitation_id, populate_existing=True)
+    row = _accepted_row()
+    if row is not None:
         release()
-        announce(invitation_accepted, [row] if row is not None else [], customer=customer)
+        announce(invitation_accepted, [row], customer=g.invitations_accepted[-1])
     elif request.endpoint in host().registration_endpoints:
         keep()
     return response
+
+
+def _accepted_row() -> Invitation | None:
+    """Return what a commit of this request accepted.
+
+    The row is asked: the store may have rolled the account back and committed something else.
+    """
+    if not g.pop("invitations_committed", False):
+        return None
+    invitation_id, key, _ = g.invitations_accepted
+    row = host_session().get(Invitation, invitation_id, populate_existing=True)
+    return row if row is not None and row.customer_key == key else None
 
 
 def _teach_form(form_class: type[Any]) -> None:
