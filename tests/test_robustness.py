@@ -84,9 +84,13 @@ class TestWhileAMailLeaves:
         def do(*steps: Callable[[int], object]) -> list[Any]:
             answers: list[Any] = []
             number = store.invitation(ANNA).id
-            sink.while_taking = lambda mail: answers.extend(step(number) for step in steps)
-            assert store.deliver().sent == 1
-            sink.while_taking = None
+
+            def take_steps(mail: Mail) -> None:
+                sink.while_taking = None
+                answers.extend(step(number) for step in steps)
+
+            sink.while_taking = take_steps
+            store.deliver()
             return answers
 
         return do
@@ -364,6 +368,15 @@ def test_a_worker_writes_in_the_default_language_where_only_a_request_knows_it(
     assert sink.mails[0].message["Subject"].startswith("Du är inbjuden")
 
 
+def hold_token_of_a_closed_store(store: Store, view: Callable[[], str]) -> Visitor:
+    """Add an unlisted door, and return a visitor who may post to it; then close the store."""
+    store.app.add_url_rule("/hidden", "hidden", view, methods=["POST"])
+    visitor = store.visitor()
+    visitor.get(store.register_path)
+    store.setting("registration", "invitation")
+    return visitor
+
+
 @pytest.mark.parametrize("as_table", [False, True], ids=["entity", "table"])
 def test_a_closed_store_refuses_a_statement_that_inserts_customers(
     any_store: Store, as_table: bool
@@ -379,10 +392,7 @@ def test_a_closed_store_refuses_a_statement_that_inserts_customers(
         session().commit()
         return "made"
 
-    any_store.app.add_url_rule("/hidden", "hidden", insert, methods=["POST"])
-    visitor = any_store.visitor()
-    visitor.get(any_store.register_path)
-    any_store.setting("registration", "invitation")
+    visitor = hold_token_of_a_closed_store(any_store, insert)
     assert visitor.post("/hidden").status_code == 403
     assert ANNA not in any_store.customer_emails()
 
@@ -393,10 +403,7 @@ def test_other_statements_pass_in_a_closed_store(any_store: Store) -> None:
         session().commit()
         return "changed"
 
-    any_store.app.add_url_rule("/hidden", "hidden", change, methods=["POST"])
-    visitor = any_store.visitor()
-    visitor.get(any_store.register_path)
-    any_store.setting("registration", "invitation")
+    visitor = hold_token_of_a_closed_store(any_store, change)
     assert visitor.post("/hidden").text == "changed"
 
 
@@ -610,13 +617,19 @@ def test_a_resend_in_the_cool_down_answers_when_it_is_possible(
     assert len(sink.mails) == 1
 
 
+def cancel_one_of_two(store: Store, sender: Visitor) -> int:
+    """Use up the limit of pending invitations, cancel one of them and return its number."""
+    store.setting("max_pending", 2)
+    sender.send(ANNA, BEN)
+    number = store.invitation(ANNA).id
+    press(sender, "cancel", number)
+    return number
+
+
 def test_resending_what_was_canceled_does_not_get_past_the_pending_limit(
     store: Store, veronica: Visitor
 ) -> None:
-    store.setting("max_pending", 2)
-    veronica.send(ANNA, BEN)
-    number = store.invitation(ANNA).id
-    press(veronica, "cancel", number)
+    number = cancel_one_of_two(store, veronica)
     assert veronica.send(CARA).status_code == 302
     answer = press(veronica, "resend", number)
     assert answer.status_code == 429
@@ -627,10 +640,7 @@ def test_resending_what_was_canceled_does_not_get_past_the_pending_limit(
 def test_resending_what_was_canceled_within_the_pending_limit_is_possible(
     store: Store, veronica: Visitor
 ) -> None:
-    store.setting("max_pending", 2)
-    veronica.send(ANNA, BEN)
-    number = store.invitation(ANNA).id
-    press(veronica, "cancel", number)
+    number = cancel_one_of_two(store, veronica)
     assert press(veronica, "resend", number).status_code == 200
     assert store.invitation(ANNA).status == "not_sent"
 

@@ -12,14 +12,7 @@ import pytest
 import sqlalchemy as sa
 from blinker import NamedSignal
 
-from invitations_plugin import (
-    invitation_accepted,
-    invitation_created,
-    invitation_declined,
-    invitation_discarded,
-    invitation_sent,
-    opted_out,
-)
+from invitations_plugin import signals
 from invitations_plugin.database import engine, session
 from invitations_plugin.models import Invitation, OptOut
 
@@ -31,6 +24,7 @@ from .support.stores import LIST, MakeFriend, Store, Visitor
 ANNA, BEN = "anna@example.com", "ben@example.com"
 GRID = "/admin/invitations/"
 OUT = re.compile(r"/invitations/opt-out/[\w.-]+")
+SIGNALS = [each for each in vars(signals).values() if isinstance(each, NamedSignal)]
 
 
 @dataclass
@@ -81,7 +75,7 @@ def out_path(any_store: Store, sink: Sink) -> str:
 
 def test_each_invitation_of_a_form_is_told_once_it_stands(any_store: Store) -> None:
     visitor = any_store.customer()
-    with hearing(invitation_created) as heard:
+    with hearing(signals.invitation_created) as heard:
         visitor.send(ANNA, BEN)
     assert heard.told == [(ANNA, "not_sent"), (BEN, "not_sent")]
     assert heard.stood == ["not_sent"] * 2
@@ -91,7 +85,7 @@ def test_each_invitation_of_a_form_is_told_once_it_stands(any_store: Store) -> N
 
 def test_a_form_that_is_refused_tells_nothing(any_store: Store) -> None:
     visitor = any_store.customer()
-    with hearing(invitation_created) as heard:
+    with hearing(signals.invitation_created) as heard:
         visitor.send(ANNA, "no address")
     assert heard.told == []
 
@@ -101,7 +95,7 @@ def test_a_mail_that_was_taken_is_told_and_one_that_was_not_is_not(
 ) -> None:
     queue(any_store, ANNA, BEN)
     sink.refused[BEN] = "550 5.1.1 unknown"
-    with hearing(invitation_sent) as heard:
+    with hearing(signals.invitation_sent) as heard:
         any_store.deliver()
     assert (heard.told, heard.stood) == ([(ANNA, "sent")], ["sent"])
     assert heard.senders == [any_store.app]
@@ -110,7 +104,7 @@ def test_a_mail_that_was_taken_is_told_and_one_that_was_not_is_not(
 
 def test_a_decline_is_told_once_it_stands(any_store: Store, friend: MakeFriend) -> None:
     visitor = friend()
-    with hearing(invitation_declined) as heard:
+    with hearing(signals.invitation_declined) as heard:
         for _ in range(2):
             visitor.post("/invitations/decline")
     assert (heard.told, heard.stood) == ([(ANNA, "declined")], ["declined"])
@@ -126,7 +120,7 @@ def test_an_opt_out_is_told_once_and_after_the_commit(any_store: Store, out_path
             number = another.scalar(sa.select(sa.func.count()).select_from(OptOut))
         counts.append((sender, {*words}, number))
 
-    with opted_out.connected_to(receive):
+    with signals.opted_out.connected_to(receive):
         for _ in range(2):
             any_store.visitor().client.post(out_path)
     assert counts == [(any_store.app, set(), 1)]
@@ -135,7 +129,7 @@ def test_an_opt_out_is_told_once_and_after_the_commit(any_store: Store, out_path
 def test_a_look_at_the_opt_out_or_a_made_up_link_tells_nothing(
     any_store: Store, out_path: str
 ) -> None:
-    with hearing(opted_out) as heard:
+    with hearing(signals.opted_out) as heard:
         any_store.visitor().get(out_path)
         any_store.visitor().client.post("/invitations/opt-out/made.up")
     assert heard.senders == []
@@ -145,7 +139,7 @@ def test_an_acceptance_is_told_with_its_customer_once_it_stands(
     any_store: Store, friend: MakeFriend
 ) -> None:
     visitor = friend()
-    with hearing(invitation_accepted) as heard:
+    with hearing(signals.invitation_accepted) as heard:
         any_store.register(visitor, ANNA)
     assert (heard.told, heard.stood) == ([(ANNA, "accepted")], ["accepted"])
     assert heard.senders == [any_store.app]
@@ -204,7 +198,7 @@ def test_an_account_that_was_never_committed_tells_nothing_and_leaves_the_link_u
 
     any_store.app.add_url_rule("/hidden", "hidden", door, methods=["POST"])
     visitor = friend()
-    with hearing(invitation_accepted) as heard:
+    with hearing(signals.invitation_accepted) as heard:
         assert visitor.post("/hidden").status_code == 200
     assert heard.told == []
     assert any_store.invitation(ANNA).status == "sent"
@@ -215,7 +209,7 @@ def test_an_account_that_was_never_committed_tells_nothing_and_leaves_the_link_u
 def test_a_cancel_is_told(any_store: Store) -> None:
     number, visitor = one(any_store), any_store.customer()
     visitor.get(LIST)
-    with hearing(invitation_discarded) as heard:
+    with hearing(signals.invitation_discarded) as heard:
         press(visitor, f"{LIST}{number}/cancel")
     assert (heard.told, heard.stood) == ([(ANNA, "discarded")], ["discarded"])
     assert heard.senders == [any_store.app]
@@ -225,7 +219,7 @@ def test_a_cancel_is_told(any_store: Store) -> None:
 def test_a_discard_by_staff_is_told(any_store: Store) -> None:
     number, staff = one(any_store), any_store.staff()
     staff.get(f"{GRID}{number}/?discard=1")
-    with hearing(invitation_discarded) as heard:
+    with hearing(signals.invitation_discarded) as heard:
         press(staff, f"{GRID}{number}/discard")
         press(staff, f"{GRID}{number}/discard")  # refused now
     assert (heard.told, heard.stood) == ([(ANNA, "discarded")], ["discarded"])
@@ -237,7 +231,7 @@ def test_a_mass_discard_tells_of_each_that_was_discarded(any_store: Store) -> No
     closed = one(any_store, ANNA, "accepted")
     staff = any_store.staff()
     staff.get(GRID)
-    with hearing(invitation_discarded) as heard:
+    with hearing(signals.invitation_discarded) as heard:
         chosen = {"action": "discard", "ids": [*open_ids, closed], "confirm": "1"}
         press(staff, f"{GRID}actions", **chosen)
     assert sorted(heard.told) == [(each, "discarded") for each in many(3)]
@@ -247,7 +241,7 @@ def test_a_mass_discard_tells_of_each_that_was_discarded(any_store: Store) -> No
 def test_what_a_sender_believes_to_have_canceled_is_not_told(any_store: Store) -> None:
     number, visitor = one(any_store, ANNA, "declined"), any_store.customer()
     visitor.get(LIST)
-    with hearing(invitation_discarded) as heard:
+    with hearing(signals.invitation_discarded) as heard:
         press(visitor, f"{LIST}{number}/cancel")
     assert heard.told == []
 
@@ -257,22 +251,13 @@ class TestReceiversThatRaise:
 
     @pytest.fixture(autouse=True)
     def raising(self) -> Iterator[None]:
-        signals = [
-            invitation_accepted,
-            invitation_created,
-            invitation_declined,
-            invitation_discarded,
-            invitation_sent,
-            opted_out,
-        ]
-
         def fail(sender: Any, **words: Any) -> None:
             raise RuntimeError("a receiver's fault")
 
-        for each in signals:
+        for each in SIGNALS:
             each.connect(fail)
         yield
-        for each in signals:
+        for each in SIGNALS:
             each.disconnect(fail)
 
     def test_do_not_stop_the_sending_or_repeat_it(self, any_store: Store, sink: Sink) -> None:
@@ -309,6 +294,6 @@ class TestReceiversThatRaise:
 
     def test_do_not_keep_others_from_hearing(self, any_store: Store) -> None:
         visitor = any_store.customer()
-        with hearing(invitation_created) as heard:
+        with hearing(signals.invitation_created) as heard:
             visitor.send(ANNA)
         assert heard.told == [(ANNA, "not_sent")]
