@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from collections.abc import Set
 from dataclasses import dataclass
 
 from email_validator import EmailNotValidError, validate_email
@@ -28,6 +29,16 @@ class Address:
 
     delivery: str
     identity: str
+
+    @property
+    def domain(self) -> str:
+        """What stands behind the @."""
+        return self.identity.rpartition("@")[2]
+
+    def is_below(self, domains: Set[str]) -> bool:
+        """Return whether the address is at one of these domains or at one below them."""
+        parts = self.domain.split(".")
+        return any(".".join(parts[start:]) in domains for start in range(len(parts)))
 
     @property
     def mailbox(self) -> str:
@@ -57,6 +68,15 @@ def parse_address(typed: str) -> Address:
     if delivery is None or not _deliverable(delivery):
         raise BadAddress(text)
     return Address(delivery, delivery.lower())
+
+
+def parse_domain(typed: str) -> str:
+    """Return a domain, or the last part of one, as addresses have it: ASCII, small letters.
+
+    :raises BadAddress: when there can be no address below it.
+    """
+    host = "host."  # of which a whole domain and a last part are both a tail
+    return parse_address(f"name@{host}{typed.strip().lstrip('@.')}").domain.removeprefix(host)
 
 
 def _deliverable(delivery: str) -> bool:

@@ -8,3 +8,8 @@ from datetime import UTC, datetime
 def now() -> datetime:
     """Return the present moment in UTC, naive, as every column stores it."""
     return datetime.now(UTC).replace(tzinfo=None)
+
+
+def as_kept(moment: datetime) -> datetime:
+    """Return a moment as the database keeps it, in UTC without a zone."""
+    return moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment

@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from enum import Enum, auto
 
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from . import outbox
+from . import mailboxes, outbox
 from .clock import now
 from .database import Busy, atomically, session
 from .events import announce
@@ -38,7 +39,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class Report:
-    """What a run did."""
+    """What a run did; what waits for its turn counts as deferred."""
 
     sent: int = 0
     deferred: int = 0
@@ -50,6 +51,13 @@ class Report:
     def handled(self) -> int:
         """How many rows of the outbox had a turn."""
         return self.sent + self.deferred + self.failed + self.skipped
+
+
+class NotNow(Enum):
+    """What becomes of a mail that does not leave."""
+
+    SKIPPED = auto()
+    WAITS = auto()
 
 
 def deliver(limit: int | None = None, stop: Callable[[], bool] = lambda: False) -> Report:
@@ -123,7 +131,7 @@ def _deliver_one(connection: Connection, entry: Entry, report: Report) -> None:
     """Send one row; whatever is wrong with it stays its own."""
     try:
         message = atomically(lambda: _begin(session(), entry))
-        if message is not None:
+        if isinstance(message, Message):
             connection.deliver(message)
     except (Broken, Ambiguous, Busy, DBAPIError):
         raise
@@ -140,7 +148,7 @@ def _deliver_one(connection: Connection, entry: Entry, report: Report) -> None:
             entry, outbox.deferred, str(error) if isinstance(error, Temporary) else describe(error)
         )
     else:
-        _note_sent(entry, report, was_skipped=message is None)
+        _note_end(entry, report, message)
 
 
 def _finish(entry: Entry, step: Callable[[Session, Entry, str], None], error: str) -> None:
@@ -151,8 +159,8 @@ def _finish(entry: Entry, step: Callable[[Session, Entry, str], None], error: st
         log.warning("Invitation %s was taken over by another worker", entry.invitation_id)
 
 
-def _begin(db: Session, entry: Entry) -> Message | None:
-    """Mark a row as being sent and return its mail; None when it must not leave any more.
+def _begin(db: Session, entry: Entry) -> Message | NotNow:
+    """Mark a row as being sent and return its mail, or why it does not leave.
 
     The mail is made first: no transaction stays open while the server takes its time.
 
@@ -162,11 +170,16 @@ def _begin(db: Session, entry: Entry) -> Message | None:
     reason = _reason_to_skip(db, row)
     if row is None or reason is not None:
         outbox.skip(db, entry, row, str(reason))
-        return None
+        return NotNow.SKIPPED
+    view = store_view(row.store_view)
+    settings = settings_of(view)
+    turn = mailboxes.turn_of(db, row, settings)
+    if turn is not None:
+        outbox.wait(db, entry, row, turn, settings)
+        return NotNow.WAITS
     outbox.mark_sending(db, entry)
     row.existing_customer = _has_account(row)
-    view = store_view(row.store_view)
-    return invitation_sent(row, view, settings_of(view), entry.message_id)
+    return invitation_sent(row, view, settings, entry.message_id)
 
 
 def _has_account(row: Invitation) -> bool:
@@ -185,10 +198,11 @@ def _reason_to_skip(db: Session, row: Invitation | None) -> str | None:
     return "opted out" if is_opted_out(db, row.recipient_hash) else None
 
 
-def _note_sent(entry: Entry, report: Report, *, was_skipped: bool) -> None:
+def _note_end(entry: Entry, report: Report, message: Message | NotNow) -> None:
     """Note that the server took a mail; also when the invitation changed meanwhile."""
-    if was_skipped:
-        report.skipped += 1
+    if isinstance(message, NotNow):
+        report.skipped += message is NotNow.SKIPPED
+        report.deferred += message is NotNow.WAITS
         return
     report.sent += 1
     try:

@@ -137,6 +137,17 @@ class Host:
         """Return the code of the website the customer belongs to."""
         return self.current_store_view().website
 
+    def customer_since(self, customer: Any) -> datetime | None:
+        """Return when the account was made, in UTC, None where the store does not know."""
+        return None
+
+    def may_invite(self, customer: Any) -> bool | str:
+        """Return True, or why this customer may not invite now, in the reader's language.
+
+        False refuses in words of ours.
+        """
+        return True
+
     def customers(self, keys: Iterable[str]) -> dict[str, Any]:
         """Return the customers with these keys, in one query; absent ones are left out."""
         raise NotImplementedError
@@ -276,6 +287,11 @@ class FlaskLoginHost(Host):
     def name(self, customer: Any) -> str:
         """Return the customer's name, the address where there is none."""
         return super().name(customer) or str(getattr(customer, self.email_attribute, "") or "")
+
+    def customer_since(self, customer: Any) -> datetime | None:
+        """Return the attribute ``created_at``, where customers have one."""
+        value = getattr(customer, "created_at", None)
+        return value if isinstance(value, datetime) else None
 
     def customers(self, keys: Iterable[str]) -> dict[str, Any]:
         """Return the customers with these primary keys."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Any, NoReturn
 
 import sqlalchemy as sa
@@ -14,23 +14,18 @@ from .addresses import Address, BadAddress, keyed_hash, parse_address
 from .clock import now
 from .database import insert_into
 from .host import StoreView
-from .lifecycle import OPEN, SENDER, Actor, new_message_id, note_all
-from .models import Invitation, MailState, Outbox, Quota, Status
-from .settings import Settings
-
-
-@dataclass(frozen=True, slots=True)
-class Inviter:
-    """A customer as the plugin keeps one: the store's key, and what was true then."""
-
-    key: str
-    email: str
-    name: str
+from .lifecycle import SENDER, Actor, new_message_id, note_all
+from .limits import Inviter, Refused, check_limits, take_sender_turn
+from .models import Invitation, Outbox, Status
+from .settings import Settings, read_domains
 
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """What one form asks for. ``key`` is the form's own, so that it counts once."""
+    """What one form asks for. ``key`` is the form's own, so that it counts once.
+
+    ``is_customer`` is given where customers of the store are skipped.
+    """
 
     view: StoreView
     addresses: Sequence[Address]
@@ -39,10 +34,7 @@ class Submission:
     inviter: Inviter | None = None
     message: str | None = None
     key: str | None = None
-
-
-class Refused(Exception):
-    """A submission that is not carried out, no part of it."""
+    is_customer: Callable[[Address], bool] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,54 +59,108 @@ class TooMany(Refused):
 
 
 @dataclass(frozen=True, slots=True)
-class LimitReached(Refused):
-    """A limit of this sender: which, how many, and when it opens (UTC, None unknown)."""
+class Blocked(Refused):
+    """Addresses that the store does not write to."""
 
-    window: str
-    limit: int
-    opens_at: datetime | None
+    addresses: Sequence[Address]
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What became of a submission: its invitations, and the customers it skipped.
+
+    ``is_new`` is false where it was carried out before.
+    """
+
+    rows: Sequence[Invitation]
+    addresses: Sequence[Address]
+    skipped: int = 0
+    is_new: bool = True
 
 
 def invite(
     session: Session, asked: Submission, settings: Settings, hash_key: bytes, domain: str
-) -> list[Invitation]:
+) -> Made:
     """Write the invitations of a submission with their mails, in the running transaction.
 
-    A submission that was carried out already returns what it made then.
+    A submission that was carried out already gives what it made then.
 
     :raises Refused: one of its subclasses; nothing is written then.
     """
     if asked.inviter is not None:
-        take_turn(session, f"sender:{asked.inviter.key}")
+        _check_form(asked, asked.inviter, settings)
+        take_sender_turn(session, asked.inviter.key)
     found = find_invited(session, asked, hash_key)
-    done = _made_before(found, asked)
+    wanted = _without_customers(asked, found)
+    skipped = len(asked.addresses) - len(wanted.addresses)
+    done = _made_before(found, wanted)
     if done:
-        return done
+        return Made(done, wanted.addresses, skipped, is_new=False)
     _check(session, asked, found, settings)
+    if not wanted.addresses:
+        return Made([], [], skipped)
+    return replace(_make(session, wanted, settings, hash_key, domain), skipped=skipped)
+
+
+def _without_customers(asked: Submission, found: Collection[Address]) -> Submission:
+    """Leave out customers of the store, where it wants that and they were not invited before."""
+    is_customer = asked.is_customer
+    if is_customer is None:
+        return asked
+    kept = [each for each in asked.addresses if each in found or not is_customer(each)]
+    return replace(asked, addresses=kept)
+
+
+def _make(
+    session: Session, asked: Submission, settings: Settings, hash_key: bytes, domain: str
+) -> Made:
     made = _insert(session, asked, settings, hash_key)
     if len(made) < len(asked.addresses):
         found = find_invited(session, asked, hash_key)
-        return _made_before(found, asked) or _refuse(found)
+        return Made(_made_before(found, asked) or _refuse(found), asked.addresses, is_new=False)
     ids = [row.id for row in made]
     note_all(session, ids, asked.actor, "create", None, Status.NOT_SENT)
     session.execute(
         sa.insert(Outbox.__table__),  # type: ignore[arg-type]
         [{"invitation_id": each, "message_id": new_message_id(domain)} for each in ids],
     )
-    return made
+    return Made(made, asked.addresses)
+
+
+def _check_form(asked: Submission, inviter: Inviter, settings: Settings) -> None:
+    """Refuse what no customer may ask for, before anything is looked up."""
+    own = _own_mailboxes(inviter.email)
+    for address in asked.addresses:
+        if address.identity in own or address.mailbox in own:
+            raise OwnAddress(address)
+    if len(asked.addresses) > settings.max_per_send:
+        raise TooMany(settings.max_per_send)
+
+
+def _own_mailboxes(email: str) -> set[str]:
+    try:
+        own = parse_address(email)
+    except BadAddress:  # a store may keep what we would not send to
+        own = Address(email, email.strip().lower())
+    return {own.identity, own.mailbox}
 
 
 def _check(
     session: Session, asked: Submission, found: dict[Address, Invitation], settings: Settings
 ) -> None:
-    if asked.inviter is not None:
-        _check_own_address(asked)
-        if len(asked.addresses) > settings.max_per_send:
-            raise TooMany(settings.max_per_send)
+    """Hold a submission against the rules; who is skipped counts like the others."""
+    _check_domains(asked, settings)
     if found:
         _refuse(found)
     if asked.inviter is not None:
-        _check_limits(session, asked.inviter.key, len(asked.addresses), settings)
+        check_limits(session, asked.inviter, len(asked.addresses), settings)
+
+
+def _check_domains(asked: Submission, settings: Settings) -> None:
+    domains = read_domains(settings.blocked_domains)
+    blocked = [each for each in asked.addresses if each.is_below(domains)]
+    if blocked:
+        raise Blocked(blocked)
 
 
 def _refuse(found: dict[Address, Invitation]) -> NoReturn:
@@ -131,32 +177,6 @@ def _inviter_key(asked: Submission) -> str:
     return asked.inviter.key if asked.inviter is not None else ""
 
 
-def _check_own_address(asked: Submission) -> None:
-    own = _own_mailboxes(asked.inviter.email if asked.inviter else "")
-    for address in asked.addresses:
-        if address.identity in own or address.mailbox in own:
-            raise OwnAddress(address)
-
-
-def _own_mailboxes(email: str) -> set[str]:
-    try:
-        own = parse_address(email)
-    except BadAddress:  # a store may keep what we would not send to
-        own = Address(email, email.strip().lower())
-    return {own.identity, own.mailbox}
-
-
-def take_turn(session: Session, subject: str) -> None:
-    """Hold the sender's row until the commit: two submissions count one after the other."""
-    row = insert_into(session, Quota).values(subject=subject, taken=1, updated_at=now())
-    session.execute(
-        row.on_conflict_do_update(
-            index_elements=[Quota.subject],
-            set_={"taken": Quota.taken + 1, "updated_at": now()},
-        )
-    )
-
-
 def find_invited(session: Session, asked: Submission, hash_key: bytes) -> dict[Address, Invitation]:
     """Return those of the addresses that this inviter invited before on this website."""
     hashes = {keyed_hash(each.identity, hash_key): each for each in asked.addresses}
@@ -167,60 +187,6 @@ def find_invited(session: Session, asked: Submission, hash_key: bytes) -> dict[A
         row.email_hash.in_(hashes),
     )
     return {hashes[found.email_hash]: found for found in session.scalars(query)}
-
-
-def _check_limits(session: Session, key: str, count: int, settings: Settings) -> None:
-    """Compare with what the sender made; a mail that failed for good does not count."""
-    row = Invitation
-    counts = (row.inviter_key == key, row.mail_state != MailState.FAILED)
-    for window, limit, hours in (
-        ("hour", settings.max_per_hour, 1),
-        ("day", settings.max_per_day, 24),
-    ):
-        since = now() - timedelta(hours=hours)
-        _check_window(session, window, limit, count, hours, *counts, row.created_at > since)
-    check_pending(session, key, count, settings)
-
-
-def check_pending(session: Session, key: str, count: int, settings: Settings) -> None:
-    """Compare what waits for an answer with the limit; a declined one seems to wait.
-
-    :raises LimitReached: when ``count`` more would be too many.
-    """
-    if not settings.max_pending:
-        return
-    row = Invitation
-    seems_open = sa.and_(
-        row.status == Status.DECLINED, ~row.sender_canceled, row.expires_at > now()
-    )
-    waiting = session.scalar(
-        sa.select(sa.func.count()).where(
-            row.inviter_key == key,
-            row.mail_state != MailState.FAILED,
-            sa.or_(row.status.in_(OPEN), seems_open),
-        )
-    )
-    if (waiting or 0) + count > settings.max_pending:
-        raise LimitReached("pending", settings.max_pending, None)
-
-
-def _check_window(
-    session: Session,
-    window: str,
-    limit: int,
-    count: int,
-    hours: int,
-    *where: sa.ColumnElement[bool],
-) -> None:
-    if not limit:
-        return
-    made = session.scalars(
-        sa.select(Invitation.created_at).where(*where).order_by(Invitation.created_at)
-    ).all()
-    over = len(made) + count - limit
-    if over > 0:
-        opens_at = made[over - 1] + timedelta(hours=hours) if over <= len(made) else None
-        raise LimitReached(window, limit, opens_at)
 
 
 def _insert(

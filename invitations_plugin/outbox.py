@@ -10,7 +10,7 @@ import random
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -20,7 +20,9 @@ from sqlalchemy.orm import Session
 from .clock import now
 from .database import atomically, session
 from .lifecycle import THE_SYSTEM, LifecycleError, move, note
+from .mailboxes import WHILE_ONE_LEAVES
 from .models import Invitation, MailState, Outbox, OutboxState, Status
+from .settings import Settings
 
 LEASE = timedelta(seconds=90)
 AMBIGUOUS_WAIT = timedelta(minutes=30)
@@ -159,6 +161,18 @@ def _set_skipped(db: Session, row: Invitation, reason: str) -> None:
         move(db, row, "send", THE_SYSTEM, as_if_sent, action="skip", reason=reason)
     else:
         _set_mail(db, row.id, **as_if_sent if row.status == Status.DECLINED else values)
+
+
+def wait(db: Session, entry: Entry, row: Invitation, turn: datetime, settings: Settings) -> None:
+    """Leave a mail until its mailbox may receive one more; its link lives from then on.
+
+    :raises ClaimLost: when it is not this worker's.
+    """
+    _mine(db, entry, state=OutboxState.QUEUED, claim=None, lease_until=None, due_at=turn)
+    ends = turn + timedelta(days=settings.link_days)
+    _set_mail(db, row.id, expires_at=max(ends, row.expires_at))
+    if turn > now() + WHILE_ONE_LEAVES:  # not for the moment in which another one leaves
+        note(db, row.id, THE_SYSTEM, "wait")
 
 
 def sent(db: Session, entry: Entry) -> Invitation | None:

@@ -7,14 +7,17 @@ all, which wins over ``app.config``, the environment and the default written her
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import Field, dataclass, field, fields, replace
+from functools import lru_cache
 from typing import Any, Final
 
 import sqlalchemy as sa
 from flask import Flask, current_app, g
 from sqlalchemy.orm import Session
 
+from .addresses import BadAddress, parse_domain
 from .host import StoreView
 from .i18n import n_
 from .models import SettingOverride
@@ -32,6 +35,9 @@ GENERAL, EMAIL, LINKS, LIMITS, DELIVERY = (
 SAME_AS_INVITER, DEFAULT_GROUP = "inviter", "default"
 BY_INVITATION_ONLY, AVAILABLE_TO_ALL = "invitation", "all"
 INVITED_ADDRESS_ONLY, ANY_ADDRESS = "invited", "any"
+SIGN_IN_LINK, SKIP = "link", "skip"
+# What a customer group may have a value of its own for.
+GROUP_LIMITS = ("max_per_send", "max_per_hour", "max_per_day", "max_pending", "max_lifetime")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +51,50 @@ class Spec:
     choices: Mapping[str, str] | None = None
     at_least: int | None = None
     at_most: int | None = None
+    check: Callable[[str], object] | None = None
+
+
+class BadSetting(ValueError):
+    """A value that a setting does not allow; the text says which and what is allowed."""
 
 
 def setting(default: Any, label: str, section: str, scope: str, **more: Any) -> Any:
     """Declare a field of :class:`Settings`."""
     return field(default=default, metadata={"spec": Spec(label, section, scope, **more)})
+
+
+@lru_cache(maxsize=64)
+def read_domains(text: str) -> frozenset[str]:
+    """Read domains apart by spaces, commas or lines, in the form that addresses have.
+
+    :raises BadSetting: naming what is no domain.
+    """
+    found = set()
+    for each in re.split(r"[\s,;]+", text.strip()):
+        try:
+            found |= {parse_domain(each)} if each else set()
+        except BadAddress as error:
+            raise BadSetting(f"{each!r} is no domain, such as example.com") from error
+    return frozenset(found)
+
+
+@lru_cache(maxsize=64)
+def read_group_limits(text: str) -> dict[str, dict[str, int]]:
+    """Read the limits of customer groups: ``vip: max_per_day=100 max_pending=0``, one a line.
+
+    :raises BadSetting: naming the line and what it may hold.
+    """
+    found: dict[str, dict[str, int]] = {}
+    for line in filter(None, (each.strip() for each in re.split(r"[\n;]", text))):
+        group, colon, limits = line.partition(":")
+        pairs = [each.partition("=") for each in limits.replace(",", " ").split()]
+        if not colon or not pairs or {name for name, _, _ in pairs} - {*GROUP_LIMITS}:
+            names = ", ".join(GROUP_LIMITS)
+            raise BadSetting(f"{line!r} is none of 'group: name=number ...' with {names}")
+        found[group.strip()] = {
+            name: _read_int(name, value, SPECS[name]) for name, _, value in pairs
+        }
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +135,17 @@ class Settings:
         choices={
             BY_INVITATION_ONLY: n_("By Invitation Only"),
             AVAILABLE_TO_ALL: n_("Available to All"),
+        },
+    )
+    existing_customers: str = setting(
+        SIGN_IN_LINK,
+        n_("Invited Address of an Existing Customer"),
+        GENERAL,
+        STORE_VIEW,
+        help=n_("Skipping tells the sender how many of the addresses are customers."),
+        choices={
+            SIGN_IN_LINK: n_("Send a Link to Sign In"),
+            SKIP: n_("Skip and Tell the Sender How Many"),
         },
     )
     allow_message: bool = setting(
@@ -178,6 +234,76 @@ class Settings:
         at_least=0,
         at_most=1_000_000,
     )
+    max_lifetime: int = setting(
+        0,
+        n_("Max Invitations of a Customer Altogether"),
+        LIMITS,
+        STORE_VIEW,
+        help=n_("Counts every invitation the customer ever made; 0 for no limit."),
+        at_least=0,
+        at_most=1_000_000,
+    )
+    new_customer_hours: int = setting(
+        0,
+        n_("Hours during which a Customer is New"),
+        LIMITS,
+        STORE_VIEW,
+        help=n_("After the account was made, where the store knows when; 0 for never."),
+        at_least=0,
+        at_most=8760,
+    )
+    max_of_new_customer: int = setting(
+        5,
+        n_("Max Invitations of a New Customer"),
+        LIMITS,
+        STORE_VIEW,
+        help=n_("While the customer is new, all in all; 0 for none."),
+        at_least=0,
+        at_most=1_000_000,
+    )
+    group_limits: str = setting(
+        "",
+        n_("Limits by Customer Group"),
+        LIMITS,
+        STORE_VIEW,
+        help=n_("One group a line, such as: vip: max_per_day=100 max_pending=500"),
+        check=read_group_limits,
+    )
+    max_of_all_per_day: int = setting(
+        0,
+        n_("Max Invitations of All Customers in a Day"),
+        LIMITS,
+        WEBSITE,
+        help=n_("Counts what customers of the website made since midnight, UTC; 0 for no limit."),
+        at_least=0,
+        at_most=100_000_000,
+    )
+    mailbox_per_day: int = setting(
+        1,
+        n_("Max Messages to a Mailbox in a Day"),
+        LIMITS,
+        GLOBAL,
+        help=n_("From all senders together; a message beyond it waits. 0 for no limit."),
+        at_least=0,
+        at_most=1000,
+    )
+    mailbox_per_month: int = setting(
+        3,
+        n_("Max Messages to a Mailbox in 30 Days"),
+        LIMITS,
+        GLOBAL,
+        help=n_("From all senders together; a message beyond it waits. 0 for no limit."),
+        at_least=0,
+        at_most=1000,
+    )
+    blocked_domains: str = setting(
+        "",
+        n_("Blocked Domains"),
+        LIMITS,
+        STORE_VIEW,
+        help=n_("Nobody is invited at these domains and those below them; one a line."),
+        check=read_domains,
+    )
     batch_size: int = setting(
         50,
         n_("Messages per Connection"),
@@ -188,12 +314,13 @@ class Settings:
         at_most=1000,
     )
 
+    def of_group(self, code: str) -> Settings:
+        """Return the settings as they are for the customers of a group."""
+        changes: dict[str, Any] = dict(read_group_limits(self.group_limits).get(code, {}))
+        return replace(self, **changes)
+
 
 SPECS: Final[dict[str, Spec]] = {item.name: item.metadata["spec"] for item in fields(Settings)}
-
-
-class BadSetting(ValueError):
-    """A value that a setting does not allow; the text says which and what is allowed."""
 
 
 def load_defaults(app: Flask) -> Settings:
@@ -222,8 +349,10 @@ def read_value(item: Field[Any], given: object) -> bool | int | str:
         return _read_int(item.name, given, spec)
     if spec.choices is not None and given not in spec.choices:
         raise BadSetting(f"{item.name} is {given!r}, but may be {', '.join(spec.choices)}")
-    if not isinstance(given, str) or not given:
+    if not isinstance(given, str) or not (given or spec.check):
         raise BadSetting(f"{item.name} is {given!r}, but must be a text")
+    if spec.check is not None:
+        spec.check(given)
     return given
 
 

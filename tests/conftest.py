@@ -6,12 +6,14 @@ import os
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
+import time_machine
 from jinja2 import FileSystemBytecodeCache
 from sqlalchemy.pool import Pool
 
@@ -145,6 +147,20 @@ def friend(any_store: Store, link_for: Callable[..., str]) -> Callable[..., Visi
         return visitor
 
     return follow
+
+
+@pytest.fixture
+def later() -> Iterator[Callable[[timedelta], None]]:
+    """Return a function that moves the clock on."""
+    travellers: list[time_machine.travel] = []
+
+    def move(much: timedelta) -> None:
+        travellers.append(time_machine.travel(datetime.now(UTC) + much, tick=True))
+        travellers[-1].start()
+
+    yield move
+    for each in reversed(travellers):
+        each.stop()
 
 
 @pytest.fixture

@@ -27,8 +27,9 @@ from invitations_plugin import lifecycle
 from invitations_plugin.addresses import parse_address
 from invitations_plugin.clock import now
 from invitations_plugin.database import atomically, session
-from invitations_plugin.inviting import AlreadyInvited, Inviter, Submission, invite
+from invitations_plugin.inviting import AlreadyInvited, Submission, invite
 from invitations_plugin.lifecycle import Actor, LifecycleError
+from invitations_plugin.limits import Inviter
 from invitations_plugin.models import History, Invitation, Outbox
 from invitations_plugin.settings import Settings
 from invitations_plugin.state import store_view

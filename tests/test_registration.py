@@ -422,6 +422,7 @@ def test_a_signed_in_visitor_who_makes_an_account_for_another_accepts_nothing(
 def test_of_two_inviters_the_one_whose_link_was_used_is_credited(
     any_store: Store, friend: MakeFriend
 ) -> None:
+    any_store.setting("mailbox_per_day", 2)
     first, second = any_store.inviter, any_store.other_inviter
     friends = [friend(inviter=each) for each in (first, second)]
     assert any_store.register(friends[1], ANNA).status_code == 302

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from flask import Blueprint, Response, abort, g, request, url_for
 
 from ..addresses import Address
+from ..clock import as_kept
 from ..database import Busy, atomically, session
 from ..events import announce
 from ..forms import MESSAGE_MAX, SendForm
@@ -14,21 +16,20 @@ from ..host import StoreView
 from ..i18n import format_datetime, gettext, n_
 from ..inviting import (
     AlreadyInvited,
-    Inviter,
-    LimitReached,
+    Blocked,
+    Made,
     OwnAddress,
     Submission,
     TooMany,
     actor_of,
-    check_pending,
     invite,
-    take_turn,
 )
 from ..lifecycle import OPEN, Changed, IllegalMove, TooSoon, discard, resend
-from ..models import Invitation, Status
+from ..limits import Inviter, LimitReached, check_limits, check_pending, take_sender_turn
+from ..models import Invitation, MailState, Status
 from ..protection import is_stale, protect
 from ..rendering import notify, redirect_to, render, sign_in_first, wants_fragment
-from ..settings import SAME_AS_INVITER, Settings
+from ..settings import SAME_AS_INVITER, SKIP, Settings
 from ..signals import invitation_created, invitation_discarded
 from ..state import host, mail_domain, settings_of, state
 from ..text import clean_line
@@ -50,12 +51,23 @@ def admit() -> Response | None:
     customer = host().current_customer()
     if customer is None:
         return abort(403) if host().is_signed_in() else sign_in_first(host(), "invitations.index")
-    g.inv_settings = settings
-    g.inv_inviter = Inviter(
-        host().key(customer), host().email(customer), clean_line(host().name(customer))
-    )
     g.inv_group = host().group(customer)
+    g.inv_settings = settings.of_group(g.inv_group)
+    g.inv_inviter = _as_inviter(customer)
+    may = host().may_invite(customer)
+    g.inv_refusal = None if may is True else words.may_not_invite(may)
     return None
+
+
+def _as_inviter(customer: Any) -> Inviter:
+    store = host()
+    since = store.customer_since(customer)
+    return Inviter(
+        store.key(customer),
+        store.email(customer),
+        clean_line(store.name(customer)),
+        as_kept(since) if since is not None else None,
+    )
 
 
 protect(account, "storefront", admit, own=("invitations.send", "invitations.send_rows"))
@@ -83,7 +95,8 @@ def index() -> Response:
             "newer_url": _page_url(status, after=page.newer),
             "older_url": _page_url(status, before=page.older),
         },
-        can_send=True,
+        can_send=g.inv_refusal is None,
+        refusal=g.inv_refusal,
         here=_here(),
         status_filter=status if status in LABELS else "",
         status_options=[(code, gettext(label)) for code, label in LABELS.items()],
@@ -93,12 +106,16 @@ def index() -> Response:
 @account.route("/send", methods=["GET", "POST"])
 def send() -> Response:
     """Show the form; send what it holds, all of it or nothing."""
+    if request.method == "GET" and g.inv_refusal is not None:
+        return _render("storefront/not_now.html", status=403, reason=g.inv_refusal)
     form = SendForm(allow_message=_settings().allow_message)
     if request.method == "GET":
         return _form_page(form, focus="emails-0")
     if is_stale():
         text = gettext("This page was open for too long. Nothing was sent; send it once more.")
         return _form_page(form, 400, text)
+    if g.inv_refusal is not None:
+        return _form_page(form, 403, g.inv_refusal)
     if not form.validate():
         return _form_page(form, 422, focus=_first_error(form))
     return _send(form)
@@ -126,6 +143,10 @@ def send_rows() -> Response:
 @account.post("/<int:invitation_id>/resend", endpoint="resend")
 def send_again(invitation_id: int) -> Response:
     """Send one of the customer's invitations again."""
+    if g.inv_refusal is not None:
+        _own(invitation_id)
+        notify("error", g.inv_refusal)
+        return _list_with(403)
     return _act(invitation_id, _resend, n_("You sent the invitation for %(address)s again."))
 
 
@@ -201,7 +222,7 @@ def _first_error(form: SendForm) -> str | None:
     return next((field.id for field in fields if field.errors), None)
 
 
-def _invite(form: SendForm) -> list[Invitation]:
+def _invite(form: SendForm) -> Made:
     settings, inviter = _settings(), _inviter()
     same = settings.referred_group == SAME_AS_INVITER
     asked = Submission(
@@ -212,34 +233,43 @@ def _invite(form: SendForm) -> list[Invitation]:
         inviter=inviter,
         message=(form.message.data or None) if "message" in form else None,
         key=form.submission.data,
+        is_customer=_is_customer if settings.existing_customers == SKIP else None,
     )
     return invite(session(), asked, settings, state().hash_key, mail_domain(_view()))
+
+
+def _is_customer(address: Address) -> bool:
+    found = host().customer_by_email(address.delivery, _view().website)
+    return found is not None
 
 
 def _send(form: SendForm) -> Response:
     """Carry a valid form out, or show it again with what stands against it."""
     try:
         made = atomically(lambda: _invite(form))
-    except (AlreadyInvited, OwnAddress, TooMany) as refusal:
+    except (AlreadyInvited, Blocked, OwnAddress, TooMany) as refusal:
         return _refused(form, refusal)
     except LimitReached as limit:
         return _limited(form, limit)
     except Busy:
         text = gettext("The store cannot answer just now. Nothing was sent; try again in a moment.")
         return _form_page(form, 503, text, retry_after=5)
-    announce(invitation_created, made)
-    _tell_sent(form)
+    if made.is_new:
+        announce(invitation_created, made.rows)
+    _tell_sent(made, form.repeated())
     return redirect_to(url_for("invitations.index"))
 
 
-def _refused(form: SendForm, refusal: AlreadyInvited | OwnAddress | TooMany) -> Response:
+def _refused(form: SendForm, refusal: AlreadyInvited | Blocked | OwnAddress | TooMany) -> Response:
     form.mark(_error_texts(form, refusal))
     return _form_page(form, 422, focus=_first_error(form))
 
 
 def _error_texts(
-    form: SendForm, refusal: AlreadyInvited | OwnAddress | TooMany
+    form: SendForm, refusal: AlreadyInvited | Blocked | OwnAddress | TooMany
 ) -> list[tuple[Address, str]]:
+    if isinstance(refusal, Blocked):
+        return [(each, words.blocked()) for each in refusal.addresses]
     if isinstance(refusal, OwnAddress):
         return [(refusal.address, gettext("This is your own address."))]
     if isinstance(refusal, TooMany):
@@ -256,12 +286,14 @@ def _limited(form: SendForm, limit: LimitReached) -> Response:
     return _form_page(form, 429, words.limit_reached(limit, _view()), retry_after=wait)
 
 
-def _tell_sent(form: SendForm) -> None:
-    # From the form: the rows would be read anew after the commit, one by one.
-    for sent in form.addresses():
+def _tell_sent(made: Made, repeated: Sequence[str]) -> None:
+    # Not from the rows, which would be read anew after the commit, one by one.
+    for sent in made.addresses:
         text = gettext("You sent the invitation for %(address)s.", address=sent.delivery)
         notify("success", text)
-    for address in form.repeated():
+    if made.skipped:
+        notify("info", words.skipped(made.skipped))
+    for address in repeated:
         notify(
             "info",
             gettext(
@@ -281,8 +313,11 @@ def _own(invitation_id: int) -> Invitation:
 
 
 def _resend(row: Invitation) -> None:
-    if row.status not in OPEN:
-        take_turn(session(), f"sender:{row.inviter_key}")
+    if row.mail_state == MailState.FAILED:  # it did not count so far
+        take_sender_turn(session(), row.inviter_key)
+        check_limits(session(), _inviter(), 1, _settings())
+    elif row.status not in OPEN:
+        take_sender_turn(session(), row.inviter_key)
         check_pending(session(), row.inviter_key, 1, _settings())
     resend(session(), row, actor_of(_inviter()), _settings(), mail_domain(_view()))
 
@@ -291,10 +326,16 @@ def _cancel(row: Invitation) -> None:
     discard(session(), row, actor_of(_inviter()))
 
 
+def _list_with(status: int) -> Response:
+    """Show the list with what was said."""
+    response = index()
+    response.status_code = status
+    return response
+
+
 def _wait_page(seconds: int) -> Response:
     """Show the list with what was said, and tell a program when to come back."""
-    response = index()
-    response.status_code = 429
+    response = _list_with(429)
     response.headers["Retry-After"] = str(seconds)
     return response
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from html.parser import HTMLParser
@@ -13,7 +14,7 @@ from werkzeug.test import TestResponse
 
 from invitations_plugin.database import engine
 
-from .stores import Store, Visitor
+from .stores import SEND, Store, Visitor
 
 VOID = {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "wbr"}
 
@@ -141,3 +142,12 @@ def twins(store: Store, visitor: Visitor, number: int) -> list[Visitor]:
         each.client.set_cookie(name, cookie.value)
         each.token = visitor.token
     return made
+
+
+def at_once(store: Store, visitor: Visitor, forms: list[dict[str, str]]) -> list[TestResponse]:
+    """Post forms in parallel, as one person with many windows."""
+    browsers = twins(store, visitor, len(forms))
+    with ThreadPoolExecutor(len(forms)) as pool:
+        return list(
+            pool.map(lambda pair: pair[0].post(SEND, pair[1]), zip(browsers, forms, strict=True))
+        )

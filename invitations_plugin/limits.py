@@ -1,0 +1,133 @@
+"""What a sender may send, counted from the rows themselves, which nothing gives back.
+
+A count and what it allows are one transaction: the caller holds the sender's turn, so that
+two submissions of one sender count one after the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+import sqlalchemy as sa
+from sqlalchemy.orm import InstrumentedAttribute, Session
+
+from .clock import now
+from .lifecycle import OPEN
+from .models import Invitation, MailState, Status
+from .settings import Settings
+from .turns import take_turn
+
+HOUR, DAY, PENDING, LIFETIME, NEW, ALL = "hour", "day", "pending", "lifetime", "new", "all"
+LENGTHS: Final = {HOUR: timedelta(hours=1), DAY: timedelta(days=1)}
+
+
+@dataclass(frozen=True, slots=True)
+class Inviter:
+    """A customer as the plugin keeps one: the store's key, and what was true then.
+
+    ``since`` is when the account was made, in UTC, None where the store does not say.
+    """
+
+    key: str
+    email: str
+    name: str
+    since: datetime | None = None
+
+
+class Refused(Exception):
+    """A submission that is not carried out, no part of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class LimitReached(Refused):
+    """A limit of this sender: which, how many, and when it opens (UTC, None for never)."""
+
+    window: str
+    limit: int
+    opens_at: datetime | None
+
+
+def take_sender_turn(session: Session, inviter_key: str) -> None:
+    """Count after whatever else this sender is about to do."""
+    take_turn(session, f"sender:{inviter_key}")
+
+
+def check_limits(session: Session, inviter: Inviter, count: int, settings: Settings) -> None:
+    """Compare what the sender made with what ``count`` more would make of it.
+
+    :raises LimitReached: when that is too many.
+    """
+    for window, limit in ((HOUR, settings.max_per_hour), (DAY, settings.max_per_day)):
+        if limit:
+            _check_window(session, inviter.key, window, limit, count)
+    if settings.max_lifetime:
+        _check_all(session, inviter.key, LIFETIME, settings.max_lifetime, count, None)
+    _check_new(session, inviter, count, settings)
+    check_pending(session, inviter.key, count, settings)
+
+
+def check_pending(session: Session, key: str, count: int, settings: Settings) -> None:
+    """Compare what waits for an answer with the limit; a declined one seems to wait.
+
+    :raises LimitReached: when ``count`` more would be too many.
+    """
+    limit = settings.max_pending
+    if not limit:
+        return
+    row, at = Invitation, now()
+    seems_open = sa.and_(row.status == Status.DECLINED, ~row.sender_canceled)
+    waiting = [
+        *_made_by(key),
+        sa.or_(row.status.in_(OPEN), seems_open),
+        row.expires_at > at,
+    ]
+    over = _count(session, waiting) + count - limit
+    if over > 0:
+        raise LimitReached(PENDING, limit, _nth(session, row.expires_at, over, waiting))
+
+
+def _made_by(key: str) -> list[sa.ColumnElement[bool]]:
+    """Choose what counts against a sender: a mail that failed for good does not."""
+    return [Invitation.inviter_key == key, Invitation.mail_state != MailState.FAILED]
+
+
+def _check_window(session: Session, key: str, window: str, limit: int, count: int) -> None:
+    length = LENGTHS[window]
+    made = [*_made_by(key), Invitation.created_at > now() - length]
+    over = _count(session, made) + count - limit
+    if over > 0:
+        leaves = _nth(session, Invitation.created_at, over, made)
+        raise LimitReached(window, limit, leaves + length if leaves is not None else None)
+
+
+def _check_all(
+    session: Session, key: str, window: str, limit: int, count: int, opens_at: datetime | None
+) -> None:
+    if _count(session, _made_by(key)) + count > limit:
+        raise LimitReached(window, limit, opens_at)
+
+
+def _check_new(session: Session, inviter: Inviter, count: int, settings: Settings) -> None:
+    if inviter.since is None or not settings.new_customer_hours:
+        return
+    until = inviter.since + timedelta(hours=settings.new_customer_hours)
+    if until > now():
+        _check_all(session, inviter.key, NEW, settings.max_of_new_customer, count, until)
+
+
+def _count(session: Session, where: Sequence[sa.ColumnElement[bool]]) -> int:
+    return session.scalar(sa.select(sa.func.count()).select_from(Invitation).where(*where)) or 0
+
+
+def _nth(
+    session: Session,
+    column: InstrumentedAttribute[datetime],
+    number: int,
+    where: Sequence[sa.ColumnElement[bool]],
+) -> datetime | None:
+    """Return the ``number``-th moment from below: then there is room again."""
+    query = sa.select(column).where(*where).order_by(column).offset(number - 1).limit(1)
+    return session.scalar(query)
