@@ -26,8 +26,18 @@
     }));
   };
 
+  // A status that arrives with its text is not read out; one that is filled is.
+  const live = Object.assign(document.createElement('p'), { className: 'inv-visually-hidden', role: 'status' });
+  const say = (node, text = '') => {
+    mine(node)?.append(live);
+    live.textContent = text;
+  };
+
   /* One request at a time for a form. The attribute, not "disabled": that would drop the button's value. */
-  const busy = (form) => form?.setAttribute('aria-busy', 'true');
+  const busy = (form) => {
+    form?.setAttribute('aria-busy', 'true');
+    say(form, form?.dataset.invBusy);
+  };
   const idle = (form) => form?.removeAttribute('aria-busy');
   on('click submit', (event) => {
     const form = event.type === 'submit' ? event.target : event.target.closest?.('button')?.form;
@@ -103,15 +113,12 @@
       count(menu.form);
     });
   };
-  const live = Object.assign(document.createElement('p'), { className: 'inv-visually-hidden', role: 'status' });
   on('htmx:afterSettle htmx:after:swap', ({ target }) => {
     const root = mine(target);
     if (!root) return;
     show();
     if (document.activeElement === document.body) target.closest('[tabindex="-1"]')?.focus({ preventScroll: true });
-    // A status that arrives with its text is not read out; one that is filled is.
-    root.append(live);
-    live.textContent = [...target.querySelectorAll('[role="status"]')].map((node) => node.textContent.trim()).join(' ');
+    say(root, [...target.querySelectorAll('[role="status"]')].map((node) => node.textContent.trim()).join(' '));
   });
   on('pageshow', () => {
     document.querySelectorAll('[aria-busy]').forEach((form) => mine(form) && idle(form));
