@@ -11,7 +11,7 @@ from flask import current_app
 from flask.cli import AppGroup
 from sqlalchemy.exc import DBAPIError
 
-from . import delivery, migrations
+from . import delivery, jobs, migrations
 from .database import Busy
 from .doctor import examine
 from .smtp import describe
@@ -60,7 +60,8 @@ def downgrade(revision: str) -> None:
 @commands.command()
 @click.option("--limit", type=click.IntRange(1), help="Send at most this many messages.")
 def deliver(limit: int | None) -> None:
-    """Send what is due now. Exit code 1 when the mail server is away."""
+    """Do what is due now: actions of staff, then mail. Exit code 1 when the server is away."""
+    jobs.run_all()
     report = delivery.deliver(limit)
     click.echo(
         f"{report.sent} sent, {report.deferred} to be tried again,"

@@ -300,22 +300,7 @@ class Selection:
         return [*chosen, I.id.not_in(self.exclude)] if self.exclude else chosen
 
 
-def count_by_status(
-    session: Session, selection: Selection, *able: sa.ColumnElement[bool]
-) -> dict[str, int]:
-    """Return how many of a selection, or of those that are able, are in each status."""
-    query = sa.select(I.status, sa.func.count()).where(*selection.conditions(), *able)
-    query = query.group_by(I.status)
-    return {status: number for status, number in session.execute(query).all()}  # noqa: C416
-
-
-def chunks(session: Session, selection: Selection, size: int = 1000) -> Iterator[list[int]]:
-    """Yield the ids of a selection in ascending chunks; the caller may commit between."""
-    last = 0
-    while True:
-        query = sa.select(I.id).where(*selection.conditions(), I.id > last)
-        ids = list(session.scalars(query.order_by(I.id).limit(size)))
-        if not ids:
-            return
-        yield ids
-        last = ids[-1]
+def next_ids(session: Session, selection: Selection, position: int, number: int) -> list[int]:
+    """Return up to so many ids of a selection behind a place, ascending."""
+    query = sa.select(I.id).where(*selection.conditions(), I.id > position)
+    return list(session.scalars(query.order_by(I.id).limit(number)))

@@ -58,7 +58,8 @@ MOVES: Final[dict[str, Move]] = {
     "accept": _move([S.NOT_SENT, S.SENT, S.EXPIRED], S.ACCEPTED, INVITEE),
     "discard": _move([S.NOT_SENT, S.SENT, S.EXPIRED], S.DISCARDED, SENDER, STAFF),
     "decline": _move([S.SENT], S.DECLINED, INVITEE),
-    "expire": _move([S.NOT_SENT, S.SENT], S.EXPIRED, SYSTEM),
+    # Staff end the life of a link: then it is over by time like any other.
+    "expire": _move([S.NOT_SENT, S.SENT], S.EXPIRED, SYSTEM, STAFF),
     # From not sent only after the mail failed.
     "resend": _move([S.NOT_SENT, S.SENT], S.NOT_SENT, SENDER, STAFF),
     # A resend, too: of what has ended, or what the sender canceled. Staff reopen instead.
@@ -268,6 +269,23 @@ def is_discardable() -> sa.ColumnElement[bool]:
     return Invitation.status.in_(MOVES["discard"].sources)
 
 
+def is_expirable() -> sa.ColumnElement[bool]:
+    """Return as SQL which links can be ended."""
+    return Invitation.status.in_(MOVES["expire"].sources)
+
+
+def is_extendable() -> sa.ColumnElement[bool]:
+    """Return as SQL which links can be given a longer life: those that may be accepted then."""
+    row = Invitation
+    return sa.and_(row.status.in_(MOVES["accept"].sources), row.email.is_not(None))
+
+
+def can_send(row: Invitation, actor: Actor) -> bool:
+    """Return whether staff can send an invitation again, opening it where it was closed."""
+    is_reopened = is_legal("reopen", row.status, actor) and row.email is not None
+    return is_reopened or may_resend(row, actor)
+
+
 def resend_possible_at(row: Invitation, settings: Settings) -> datetime | None:
     """Return when the cool-down ends, in UTC; None where no mail left yet."""
     if row.last_sent_at is None:
@@ -312,26 +330,57 @@ def discard(session: Session, row: Invitation, actor: Actor) -> None:
 
 
 def discard_many(session: Session, ids: Sequence[int], actor: Actor) -> list[int]:
-    """Discard those of the invitations that may be; return their ids.
+    """Discard those of the invitations that may be; return their ids."""
+    return _move_many(session, ids, "discard", actor, {"discarded_by": actor.kind})
+
+
+def expire_many(session: Session, ids: Sequence[int], actor: Actor) -> list[int]:
+    """End the links of those that are open now; return their ids."""
+    return _move_many(session, ids, "expire", actor, {"expires_at": now()})
+
+
+def _move_many(
+    session: Session, ids: Sequence[int], name: str, actor: Actor, values: Mapping[str, Any]
+) -> list[int]:
+    """Make one move of the table for all that it is legal for.
 
     A statement a status, so that the history tells exactly what each one was before.
     """
-    row = Invitation
+    row, step = Invitation, MOVES[name]
+    if actor.kind not in step.by:
+        raise IllegalMove(name, actor.kind)
     notes: list[dict[str, Any]] = []
-    for status in sorted(MOVES["discard"].sources):
+    for status in sorted(step.sources):
         changed = session.execute(
             sa.update(row)
             .where(row.id.in_(ids), row.status == status)
-            .values(status=Status.DISCARDED, discarded_by=actor.kind, version=row.version + 1)
+            .values(status=step.target, version=row.version + 1, **values)
             .returning(row.id),
             execution_options={"synchronize_session": False},
         )
-        notes += [
-            _note(done, actor, "discard", status, Status.DISCARDED) for done in changed.scalars()
-        ]
+        notes += [_note(done, actor, name, status, step.target) for done in changed.scalars()]
     if notes:
         session.execute(sa.insert(History), notes)
     return [each["invitation_id"] for each in notes]
+
+
+def extend_many(
+    session: Session, ids: Sequence[int], actor: Actor, days: Mapping[str, int]
+) -> list[int]:
+    """Let links live so many days from now, by their store view; return the ids of those."""
+    row, done = Invitation, list[int]()
+    for view, length in days.items():
+        changed = session.execute(
+            sa.update(row)
+            .where(row.id.in_(ids), row.store_view == view, is_extendable())
+            .values(expires_at=now() + timedelta(days=length), version=row.version + 1)
+            .returning(row.id),
+            execution_options={"synchronize_session": False},
+        )
+        done += changed.scalars()
+    if done:
+        note_all(session, done, actor, "extend", None, None)
+    return done
 
 
 def decline(session: Session, row: Invitation) -> None:

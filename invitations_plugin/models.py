@@ -69,6 +69,16 @@ class OutboxState(StrEnum):
     PARKED = "parked"
 
 
+class JobState(StrEnum):
+    """Where a mass action in the background stands."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    DONE = "done"
+    STOPPED = "stopped"
+    FAILED = "failed"
+
+
 def new_public_id() -> str:
     """Return 128 random bits: what a link is made from, once signed."""
     return secrets.token_urlsafe(16)
@@ -241,3 +251,41 @@ class Quota(Base):
     subject: Mapped[str] = mapped_column(sa.String(160), primary_key=True)
     taken: Mapped[int] = mapped_column(sa.BigInteger(), default=0)
     updated_at: Mapped[datetime] = mapped_column(default=now)
+
+
+class Job(Base):
+    """A mass action in the background: what, about which invitations, and how far it is.
+
+    ``position`` is the id of the last invitation it dealt with; ``skipped`` counts by
+    status. ``claim`` is the fencing token of the worker that runs it until ``lease_until``.
+    """
+
+    __tablename__ = "invitations_job"
+    __table_args__ = (
+        sa.CheckConstraint(_one_of("state", JobState), name="state"),
+        sa.Index(None, "state", "id"),
+        sa.Index(None, "actor_key", "id"),
+        {"sqlite_autoincrement": True},
+    )
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    action: Mapped[str] = mapped_column(sa.String(16))
+    selection: Mapped[dict[str, Any]] = mapped_column(sa.JSON())
+    actor_key: Mapped[str] = mapped_column(HostKey)
+    actor_name: Mapped[str] = mapped_column(sa.String(255), default="")
+    state: Mapped[str] = mapped_column(sa.String(12), default=JobState.QUEUED)
+    stop_asked: Mapped[bool] = mapped_column(default=False)
+    total: Mapped[int]
+    position: Mapped[int] = mapped_column(sa.BigInteger(), default=0)
+    changed: Mapped[int] = mapped_column(default=0)
+    skipped: Mapped[dict[str, int]] = mapped_column(sa.JSON(), default=dict)
+    failed: Mapped[int] = mapped_column(default=0)
+    claim: Mapped[str | None]
+    lease_until: Mapped[datetime | None]
+    created_at: Mapped[datetime] = mapped_column(default=now)
+    ended_at: Mapped[datetime | None]
+
+    @property
+    def done(self) -> int:
+        """How many invitations it has dealt with."""
+        return self.changed + sum(self.skipped.values()) + self.failed

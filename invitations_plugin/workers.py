@@ -14,7 +14,7 @@ from queue import Empty, SimpleQueue
 
 from flask import Flask
 
-from . import delivery
+from . import delivery, jobs
 from .database import atomically, session
 from .lifecycle import expire_due
 from .state import State
@@ -73,6 +73,8 @@ class Clock:
             self._next_upkeep = time.monotonic() + HOUR
             expire_all()
             atomically(lambda: forget_guesses(session()))
+            atomically(lambda: jobs.forget(session()))
+        jobs.run_all(lambda: self.stop_asked)
         report = delivery.deliver(stop=lambda: self.stop_asked)
         return PAUSE if report.unreachable else POLL
 
