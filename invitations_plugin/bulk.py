@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -12,9 +13,11 @@ import sqlalchemy as sa
 from blinker import NamedSignal
 from sqlalchemy.orm import Session
 
+from .database import Busy, atomically, session
 from .events import announce
 from .grid import Selection
 from .lifecycle import (
+    MOVES,
     Actor,
     Changed,
     can_send,
@@ -29,19 +32,27 @@ from .lifecycle import (
     reopen,
     resend,
 )
-from .models import Invitation
+from .models import Invitation, Status
 from .signals import invitation_discarded
 from .state import mail_domain, settings_of, store_view
 
+log = logging.getLogger(__name__)
+
 I = Invitation  # noqa: E741  # named once, used on every line below
+# Why an action leaves an invitation alone, where that is not its status.
+ERASED, WAITING = "erased", "waiting"
 
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """One entry of the Actions menu: the right it needs, and what it does to a chunk."""
+    """One entry of the Actions menu: the right it needs, and what it does to a chunk.
+
+    ``able`` is as SQL what it can change, ``why_not`` why it leaves something else alone.
+    """
 
     right: str
     able: Callable[[], sa.ColumnElement[bool]]
+    why_not: Callable[[], sa.ColumnElement[str]]
     change: Callable[[Session, Sequence[int], Actor], list[int]]
     chunk: int
     signal: NamedSignal | None = None
@@ -49,25 +60,87 @@ class Action:
 
 @dataclass(slots=True)
 class Outcome:
-    """What became of some invitations; ``skipped`` by the status they have."""
+    """What became of some invitations; ``skipped`` by the reason."""
 
     changed: list[int] = field(default_factory=list)
     skipped: Counter[str] = field(default_factory=Counter)
+    failed: int = 0
+
+    def __add__(self, other: Outcome) -> Outcome:
+        return Outcome(
+            self.changed + other.changed,
+            self.skipped + other.skipped,
+            self.failed + other.failed,
+        )
 
 
-def apply(session: Session, action: Action, ids: Sequence[int], actor: Actor) -> Outcome:
-    """Do an action to a chunk, in the running transaction."""
-    changed = action.change(session, ids, actor)
-    left = set(ids) - set(changed)
-    query = sa.select(I.status, sa.func.count()).where(I.id.in_(left)).group_by(I.status)
-    skipped = {status: number for status, number in session.execute(query)} if left else {}  # noqa: C416
-    return Outcome(changed, Counter(skipped))
+class Stop(Exception):
+    """Raised by what is kept with a chunk: the chunk shall not happen, nor what follows."""
 
 
-def tell(session: Session, action: Action, changed: Sequence[int]) -> None:
+Keep = Callable[[Outcome, int], None]
+
+
+def _keep_nothing(outcome: Outcome, place: int) -> None:
+    pass
+
+
+def do(action: Action, ids: Sequence[int], actor: Actor, keep: Keep = _keep_nothing) -> Outcome:
+    """Do an action to a chunk in one transaction; where that fails, to each half in its own.
+
+    So what cannot be changed ends up alone, and counts as failed.
+
+    :param keep: called in each transaction with what it did and the last id it dealt with.
+    """
+    try:
+        outcome = atomically(lambda: _apply(action, ids, actor, keep))
+    except (Busy, Stop):
+        raise
+    except Exception:
+        if len(ids) > 1:
+            half = len(ids) // 2
+            return do(action, ids[:half], actor, keep) + do(action, ids[half:], actor, keep)
+        log.exception("Invitation %s cannot be changed", ids[0])
+        outcome = Outcome(failed=1)
+        atomically(lambda: keep(outcome, ids[0]))
+    _tell(action, outcome.changed)
+    return outcome
+
+
+def _apply(action: Action, ids: Sequence[int], actor: Actor, keep: Keep) -> Outcome:
+    changed = action.change(session(), ids, actor)
+    outcome = Outcome(changed, _count_left(action, set(ids) - set(changed)))
+    keep(outcome, ids[-1])
+    return outcome
+
+
+def _count_left(action: Action, left: set[int]) -> Counter[str]:
+    if not left:
+        return Counter()
+    return Counter(session().scalars(sa.select(action.why_not()).where(I.id.in_(left))))
+
+
+def _tell(action: Action, changed: Sequence[int]) -> None:
     """Announce what was changed, after the commit, where somebody listens."""
-    if action.signal is not None and action.signal.receivers:
-        announce(action.signal, session.scalars(sa.select(I).where(I.id.in_(changed))).all())
+    if action.signal is not None and action.signal.receivers and changed:
+        announce(action.signal, session().scalars(sa.select(I).where(I.id.in_(changed))).all())
+
+
+def count(
+    session: Session, selection: Selection, action: Action
+) -> tuple[dict[str, int], dict[str, int]]:
+    """Return how many of a selection an action can change, by status, and cannot, by reason."""
+    able = action.able()
+    key = sa.case((able, I.status), else_=action.why_not()).label("key")
+    rows = sa.select(sa.case((able, 1), else_=0).label("able"), key)
+    found = rows.where(*selection.conditions()).subquery()
+    query = sa.select(found.c.able, found.c.key, sa.func.count()).group_by(
+        found.c.able, found.c.key
+    )
+    counted: tuple[dict[str, int], dict[str, int]] = ({}, {})
+    for is_able, name, number in session.execute(query.order_by(sa.func.count().desc())):
+        counted[0 if is_able else 1][name] = number
+    return counted
 
 
 def send_again(session: Session, row: Invitation, actor: Actor) -> None:
@@ -83,36 +156,38 @@ def send_again(session: Session, row: Invitation, actor: Actor) -> None:
 def _send_many(session: Session, ids: Sequence[int], actor: Actor) -> list[int]:
     done = []
     for row in session.scalars(sa.select(I).where(I.id.in_(ids)).order_by(I.id)).all():
+        number = row.id
         with suppress(Changed):  # somebody else was faster
             if can_send(row, actor):
-                number = row.id
                 send_again(session, row, actor)
                 done.append(number)
     return done
 
 
 def _extend_many(session: Session, ids: Sequence[int], actor: Actor) -> list[int]:
-    """Give links a new life of as many days as their store views say."""
+    """Let links live as many days from now as their store views say."""
     codes = session.scalars(sa.select(I.store_view).where(I.id.in_(ids)).distinct()).all()
     days = {code: settings_of(store_view(code)).link_days for code in codes}
     return extend_many(session, ids, actor, days)
 
 
+def _status() -> sa.ColumnElement[str]:
+    return I.status.expression
+
+
+def _why_not_sent() -> sa.ColumnElement[str]:
+    return sa.case(
+        (I.status == Status.ACCEPTED, I.status), (I.email.is_(None), ERASED), else_=WAITING
+    )
+
+
+def _why_not_extended() -> sa.ColumnElement[str]:
+    return sa.case((I.status.in_(MOVES["accept"].sources), ERASED), else_=I.status)
+
+
 ACTIONS: Final[Mapping[str, Action]] = {
-    "discard": Action("discard", is_discardable, discard_many, 2000, invitation_discarded),
-    "send": Action("create", is_sendable, _send_many, 200),
-    "expire": Action("discard", is_expirable, expire_many, 2000),
-    "extend": Action("create", is_extendable, _extend_many, 2000),
+    "discard": Action("discard", is_discardable, _status, discard_many, 2000, invitation_discarded),
+    "send": Action("create", is_sendable, _why_not_sent, _send_many, 200),
+    "expire": Action("discard", is_expirable, _status, expire_many, 2000),
+    "extend": Action("create", is_extendable, _why_not_extended, _extend_many, 2000),
 }
-
-
-def count_by_ability(
-    session: Session, selection: Selection, action: Action
-) -> tuple[dict[str, int], dict[str, int]]:
-    """Return by status how many of a selection an action can change, and how many not."""
-    able = sa.case((action.able(), 1), else_=0)
-    query = sa.select(I.status, able, sa.func.count()).where(*selection.conditions())
-    found: tuple[dict[str, int], dict[str, int]] = ({}, {})
-    for status, is_able, number in session.execute(query.group_by(I.status, able)):
-        found[0 if is_able else 1][status] = number
-    return found

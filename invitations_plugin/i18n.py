@@ -58,7 +58,7 @@ def gettext(message: str, **variables: Any) -> str:
 def ngettext(singular: str, plural: str, num: int, **variables: Any) -> str:
     """Translate a message by a number, which it may show as ``%(num)s``."""
     translated = str(_domain.get_translations().ungettext(singular, plural, num))
-    return translated % {"num": num, **variables}
+    return translated % {"num": format_number(num), **variables}
 
 
 def n_(message: str) -> str:

@@ -1,7 +1,8 @@
 """Mass actions in the background: chunk after chunk, by whichever process drives the delivery.
 
 A chunk and the place it reached are one transaction, so a job that is taken up again after a
-crash does nothing twice and leaves nothing out. A lease says who runs it.
+crash does nothing twice and leaves nothing out. A lease says who runs it, and every statement
+names the claim, so that a worker that wakes late changes nothing.
 """
 
 from __future__ import annotations
@@ -9,30 +10,30 @@ from __future__ import annotations
 import logging
 import secrets
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Session
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import Session, defer
 
-from .bulk import ACTIONS, Outcome, apply, tell
+from . import bulk
+from .bulk import ACTIONS, Outcome, Stop
 from .clock import now
 from .database import Busy, atomically, session
-from .grid import Selection, next_ids, read_query
+from .grid import FILTERS, Selection, next_ids, read_query
 from .lifecycle import STAFF, Actor
 from .models import Job, JobState
 
 log = logging.getLogger(__name__)
 
-LEASE = timedelta(seconds=60)
+LEASE = timedelta(seconds=20)
+PATIENCE = timedelta(seconds=10)  # then a page says that nobody has taken a job up
 KEPT = timedelta(days=30)
 OPEN = (JobState.QUEUED, JobState.RUNNING)
-
-
-class Ended(Exception):
-    """The job was stopped, or another worker has it by now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,7 @@ class _Held:
     id: int
     claim: str
     action: str
-    selection: Selection
+    selection: Mapping[str, Any]
     actor: Actor
 
 
@@ -67,7 +68,7 @@ def _written(selection: Selection, timezone: str) -> dict[str, Any]:
     if selection.query is None:
         return {"ids": list(selection.ids)}
     return {
-        "filters": dict(selection.query.filters),
+        "filters": {name: text for name, text in selection.query.filters.items() if text},
         "timezone": timezone,
         "upto": selection.upto,
         "exclude": list(selection.exclude),
@@ -75,30 +76,75 @@ def _written(selection: Selection, timezone: str) -> dict[str, Any]:
 
 
 def _read(kept: Mapping[str, Any]) -> Selection:
+    """Return a selection as it was written.
+
+    :raises ValueError: when a filter is not known any more: without it, more would match.
+    """
     if "ids" in kept:
         return Selection(ids=kept["ids"])
     query = read_query(kept["filters"], kept["timezone"])
+    if query.errors or not set(kept["filters"]) <= set(FILTERS):
+        raise ValueError("A filter of this job cannot be read.")
     return Selection(query=query, upto=kept["upto"], exclude=kept["exclude"])
 
 
+def filters_of(job: Job) -> Mapping[str, str] | None:
+    """Return the filters whose every match a job is about, None where rows were picked."""
+    kept: Mapping[str, str] | None = job.selection.get("filters")
+    return kept
+
+
+def latest(db: Session, number: int) -> Sequence[Job]:
+    """Return the jobs that were asked for last, the newest first."""
+    return db.scalars(
+        sa.select(Job).order_by(Job.id.desc()).limit(number).options(defer(Job.selection))
+    ).all()
+
+
+def unfinished(db: Session) -> Sequence[Job]:
+    """Return the jobs that wait or run, the oldest first."""
+    query = sa.select(Job).where(Job.state.in_(OPEN)).order_by(Job.id)
+    return db.scalars(query.options(defer(Job.selection))).all()
+
+
+def is_left_alone(job: Job) -> bool:
+    """Return whether a job should run and no worker has it: perhaps there is none."""
+    since = job.created_at if job.state == JobState.QUEUED else job.lease_until
+    return job.state in OPEN and since is not None and since < now() - PATIENCE
+
+
 def stop(db: Session, job_id: int) -> None:
-    """End a job after the chunk in hand. The caller commits."""
-    db.execute(sa.update(Job).where(Job.id == job_id, Job.state.in_(OPEN)).values(stop_asked=True))
+    """End a job after the chunk in hand, at once where no worker has it. The caller commits."""
+    at = now()
+    is_held = sa.and_(Job.state == JobState.RUNNING, Job.lease_until > at)
+    db.execute(
+        sa.update(Job)
+        .where(Job.id == job_id, Job.state.in_(OPEN))
+        .values(
+            stop_asked=True,
+            state=sa.case((is_held, Job.state), else_=JobState.STOPPED),
+            claim=sa.case((is_held, Job.claim), else_=sa.null()),
+            ended_at=sa.case((is_held, Job.ended_at), else_=at),
+        ),
+        execution_options={"synchronize_session": False},
+    )
 
 
-def run_all(stopped: Callable[[], bool] = lambda: False) -> int:
-    """Run the jobs that wait, until none is left or this worker shall end; return how many."""
-    count = 0
-    while not stopped():
+def run_all(over: Callable[[], bool] = lambda: False) -> bool:
+    """Run the jobs that wait, chunk after chunk; return whether none is left for this worker.
+
+    :param over: asked before each chunk; true ends the run, and others may go on at once.
+    """
+    while not over():
         held = atomically(lambda: _claim(session()))
         if held is None:
-            break
-        _run(held, stopped)
-        count += 1
-    return count
+            return True
+        _run(held, over)
+    return False
 
 
 def _claim(db: Session) -> _Held | None:
+    """Take the oldest job that waits, or that a worker left, for this worker alone."""
     at, token = now(), secrets.token_hex(16)
     left = sa.and_(Job.state == JobState.RUNNING, Job.lease_until <= at)
     picked = (
@@ -107,11 +153,11 @@ def _claim(db: Session) -> _Held | None:
         .order_by(Job.id)
         .limit(1)
         .with_for_update(skip_locked=True)  # one statement is enough on SQLite
-        .scalar_subquery()
+        .cte("picked")
     )
     found = db.execute(
         sa.update(Job)
-        .where(Job.id == picked)
+        .where(Job.id.in_(sa.select(picked.c.id)))
         .values(state=JobState.RUNNING, claim=token, lease_until=at + LEASE)
         .returning(Job.id, Job.action, Job.selection, Job.actor_key, Job.actor_name),
         execution_options={"synchronize_session": False},
@@ -119,117 +165,85 @@ def _claim(db: Session) -> _Held | None:
     if found is None:
         return None
     actor = Actor(STAFF, found.actor_key, found.actor_name)
-    return _Held(found.id, token, found.action, _read(found.selection), actor)
+    return _Held(found.id, token, found.action, found.selection, actor)
 
 
-def _run(held: _Held, stopped: Callable[[], bool]) -> None:
-    """Run a job to its end; given back untouched where this worker shall end."""
+def _run(held: _Held, over: Callable[[], bool]) -> None:
+    """Run a job to its end, or give it back where this worker's time is over."""
     try:
-        while not stopped():
-            if not _step(held):
+        action, selection = ACTIONS[held.action], _read(held.selection)
+        while not over():
+            ids = atomically(lambda: _next_chunk(session(), held, selection, action.chunk))
+            if not ids:
                 return
-        # Somebody else may go on at once.
-        atomically(lambda: _set(session(), held, lease_until=now()))
-    except Ended:
+            bulk.do(action, ids, held.actor, lambda done, place: _keep(held, done, place))
+        _give_back(held)
+    except Stop:
         return
-    except Exception:
-        log.exception("The job %s failed", held.id)
-        atomically(lambda: _end(session(), held, JobState.FAILED))
-
-
-def _step(held: _Held) -> bool:
-    """Do one chunk, and where it fails each of its rows alone; return whether there is more."""
-    try:
-        outcome = atomically(lambda: _chunk(session(), held))
-    except (Busy, Ended):
+    except (Busy, DBAPIError):  # the database is away: it goes on when that is back
+        with suppress(Busy, Stop):
+            _give_back(held)
         raise
     except Exception:
-        log.exception("A chunk of the job %s failed; its rows are tried one by one", held.id)
-        return _step_by_rows(held)
-    return _told(held, outcome)
+        log.exception("The job %s failed", held.id)
+        with suppress(Stop):
+            atomically(lambda: _set(session(), held, **_ended(JobState.FAILED)))
 
 
-def _told(held: _Held, outcome: Outcome | None) -> bool:
-    if outcome is not None:
-        tell(session(), ACTIONS[held.action], outcome.changed)
-    return outcome is not None
+def _next_chunk(db: Session, held: _Held, selection: Selection, number: int) -> list[int]:
+    """Return the next ids, none when the job is over: they ended or somebody stopped it.
 
+    They are read before the chunk's transaction, for a search may take longer than a change,
+    and SQLite has one writer.
 
-def _chunk(db: Session, held: _Held) -> Outcome | None:
-    """Do the next chunk and note how far that is; None at the end, or where it shall end.
-
-    :raises Ended: when the job is not this worker's to run any more.
+    :raises Stop: when the job is not this worker's to run any more.
     """
-    job = _keep(db, held)
-    action = ACTIONS[held.action]
-    if job.stop_asked:
-        _end(db, held, JobState.STOPPED)
-        return None
-    ids = next_ids(db, held.selection, job.position, action.chunk)
+    query = sa.select(Job.position, Job.stop_asked).where(*_is(held))
+    job = db.execute(query).first()
+    if job is None:
+        raise Stop
+    ids = [] if job.stop_asked else next_ids(db, selection, job.position, number)
     if not ids:
-        _end(db, held, JobState.DONE)
-        return None
-    outcome = apply(db, action, ids, held.actor)
-    _note(db, held, job, outcome, ids[-1])
-    return outcome
+        _set(db, held, **_ended(JobState.STOPPED if job.stop_asked else JobState.DONE))
+    return ids
 
 
-def _step_by_rows(held: _Held) -> bool:
-    """Do the next chunk a row at a time, so that one that fails stays alone."""
-    action = ACTIONS[held.action]
-    with_place = atomically(lambda: _keep(session(), held).position)
-    for number in next_ids(session(), held.selection, with_place, action.chunk):
-        try:
-            outcome = atomically(lambda number=number: _row(session(), held, number))  # type: ignore[misc]
-        except (Busy, Ended):
-            raise
-        except Exception:
-            log.exception("The job %s cannot change invitation %s", held.id, number)
-            atomically(lambda number=number: _note_failed(session(), held, number))  # type: ignore[misc]
-        else:
-            tell(session(), action, outcome.changed)
-    return True
+def _keep(held: _Held, outcome: Outcome, place: int) -> None:
+    """Note in a chunk's transaction what it did, and keep the lease.
 
-
-def _row(db: Session, held: _Held, number: int) -> Outcome:
-    job = _keep(db, held)
-    outcome = apply(db, ACTIONS[held.action], [number], held.actor)
-    _note(db, held, job, outcome, number)
-    return outcome
-
-
-def _note_failed(db: Session, held: _Held, number: int) -> None:
-    job = _keep(db, held)
-    _set(db, held, position=number, failed=job.failed + 1)
-
-
-def _note(db: Session, held: _Held, job: Any, outcome: Outcome, position: int) -> None:
-    skipped = Counter(job.skipped) + outcome.skipped
-    changed = job.changed + len(outcome.changed)
-    _set(db, held, position=position, changed=changed, skipped=dict(skipped))
-
-
-def _keep(db: Session, held: _Held) -> Any:
-    """Keep the lease and return how far the job is.
-
-    :raises Ended: when it is not this worker's any more.
+    :raises Stop: when the job is not this worker's any more.
     """
-    _set(db, held, lease_until=now() + LEASE)
-    columns = (Job.position, Job.changed, Job.skipped, Job.failed, Job.stop_asked)
-    return db.execute(sa.select(*columns).where(Job.id == held.id)).one()
+    skipped = session().scalar(sa.select(Job.skipped).where(*_is(held))) or {}
+    _set(
+        session(),
+        held,
+        position=place,
+        changed=Job.changed + len(outcome.changed),
+        skipped=dict(Counter(skipped) + outcome.skipped),
+        failed=Job.failed + outcome.failed,
+        lease_until=now() + LEASE,
+    )
 
 
-def _end(db: Session, held: _Held, state: JobState) -> None:
-    _set(db, held, state=state, claim=None, lease_until=None, ended_at=now())
+def _give_back(held: _Held) -> None:
+    atomically(lambda: _set(session(), held, lease_until=now()))
+
+
+def _ended(state: JobState) -> dict[str, Any]:
+    return {"state": state, "claim": None, "lease_until": None, "ended_at": now()}
+
+
+def _is(held: _Held) -> tuple[sa.ColumnElement[bool], ...]:
+    return Job.id == held.id, Job.claim == held.claim
 
 
 def _set(db: Session, held: _Held, **values: Any) -> None:
     changed = db.execute(
-        sa.update(Job).where(Job.id == held.id, Job.claim == held.claim).values(**values),
+        sa.update(Job).where(*_is(held)).values(**values),
         execution_options={"synchronize_session": False},
     )
     if changed.rowcount != 1:  # type: ignore[attr-defined]
-        raise Ended
+        raise Stop
 
 
 def forget(db: Session) -> None:

@@ -282,8 +282,9 @@ def is_extendable() -> sa.ColumnElement[bool]:
 
 def can_send(row: Invitation, actor: Actor) -> bool:
     """Return whether staff can send an invitation again, opening it where it was closed."""
+    is_leaving = row.mail_state == MailState.SENDING
     is_reopened = is_legal("reopen", row.status, actor) and row.email is not None
-    return is_reopened or may_resend(row, actor)
+    return (is_reopened and not is_leaving) or may_resend(row, actor)
 
 
 def resend_possible_at(row: Invitation, settings: Settings) -> datetime | None:
@@ -367,13 +368,20 @@ def _move_many(
 def extend_many(
     session: Session, ids: Sequence[int], actor: Actor, days: Mapping[str, int]
 ) -> list[int]:
-    """Let links live so many days from now, by their store view; return the ids of those."""
+    """Let links live so many days from now, by their store view; return the ids of those.
+
+    One that lives longer already keeps its end.
+    """
     row, done = Invitation, list[int]()
     for view, length in days.items():
+        end = now() + timedelta(days=length)
         changed = session.execute(
             sa.update(row)
             .where(row.id.in_(ids), row.store_view == view, is_extendable())
-            .values(expires_at=now() + timedelta(days=length), version=row.version + 1)
+            .values(
+                expires_at=sa.case((row.expires_at < end, end), else_=row.expires_at),
+                version=row.version + 1,
+            )
             .returning(row.id),
             execution_options={"synchronize_session": False},
         )

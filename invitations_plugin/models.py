@@ -257,14 +257,13 @@ class Job(Base):
     """A mass action in the background: what, about which invitations, and how far it is.
 
     ``position`` is the id of the last invitation it dealt with; ``skipped`` counts by
-    status. ``claim`` is the fencing token of the worker that runs it until ``lease_until``.
+    the reason. ``claim`` is the fencing token of the worker that runs it until ``lease_until``.
     """
 
     __tablename__ = "invitations_job"
     __table_args__ = (
         sa.CheckConstraint(_one_of("state", JobState), name="state"),
         sa.Index(None, "state", "id"),
-        sa.Index(None, "actor_key", "id"),
         {"sqlite_autoincrement": True},
     )
 

@@ -10,6 +10,8 @@ import logging
 import os
 import threading
 import time
+from collections.abc import Callable
+from contextlib import suppress
 from queue import Empty, SimpleQueue
 
 from flask import Flask
@@ -22,8 +24,10 @@ from .throttle import forget_guesses
 
 log = logging.getLogger(__name__)
 
-POLL = 2.0  # seconds between looks at the outbox that nobody asked for
+POLL = 2.0  # seconds between looks that nobody asked for
 PAUSE = 30.0  # seconds of rest for a mail server that is away
+TURN = 2.0  # seconds that mass actions may take before mail has its turn, and mail before them
+MAIL_TURN = 10.0  # seconds that mail may take before somebody looks for mass actions
 HOUR = 3600.0
 
 
@@ -36,14 +40,15 @@ class Clock:
         # An Event would lock up when a signal's handler sets what the handled code waits for.
         self._calls: SimpleQueue[None] = SimpleQueue()
         self._next_upkeep = 0.0
+        self._next_mail = 0.0
 
     def wake(self) -> None:
-        """Look at the outbox now."""
+        """Look now."""
         if self._calls.empty():
             self._calls.put(None)
 
     def stop(self) -> None:
-        """End after the message in hand."""
+        """End after the message, or the chunk of a mass action, in hand."""
         self.stop_asked = True
         self._calls.put(None)
 
@@ -56,27 +61,28 @@ class Clock:
                     pause = self._look()
             except Exception:
                 log.exception("A look at the outbox failed; the next one comes")
-            self._wait(pause)
-
-    def _wait(self, seconds: float) -> None:
-        """Wait for a call or the time; a server that is away is left its rest."""
-        end = time.monotonic() + seconds
-        try:
-            self._calls.get(timeout=seconds)
-            while seconds > POLL and not self.stop_asked:
-                self._calls.get(timeout=max(0.0, end - time.monotonic()))
-        except Empty:
-            return
+            with suppress(Empty):
+                self._calls.get(timeout=pause)
 
     def _look(self) -> float:
+        """Do what is due, mass actions and mail by turns; return the seconds to the next look."""
         if time.monotonic() >= self._next_upkeep:
             self._next_upkeep = time.monotonic() + HOUR
             expire_all()
             atomically(lambda: forget_guesses(session()))
             atomically(lambda: jobs.forget(session()))
-        jobs.run_all(lambda: self.stop_asked)
-        report = delivery.deliver(stop=lambda: self.stop_asked)
-        return PAUSE if report.unreachable else POLL
+        is_done = jobs.run_all(self._after(TURN))
+        if time.monotonic() >= self._next_mail:
+            is_over = self._after(MAIL_TURN if is_done else TURN)
+            report = delivery.deliver(stop=is_over)
+            self._next_mail = time.monotonic() + (PAUSE if report.unreachable else 0.0)
+            is_done = is_done and not is_over()
+        return POLL if is_done else 0.0
+
+    def _after(self, seconds: float) -> Callable[[], bool]:
+        """Return what says that so much time is over, or that this worker shall end."""
+        end = time.monotonic() + seconds
+        return lambda: self.stop_asked or time.monotonic() >= end
 
 
 class DeliveryThread(Clock):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
-from .views import admin
+from . import actions, jobs, views  # they bring the addresses
+from .blueprint import admin
 
-__all__ = ["admin"]
+__all__ = ["actions", "admin", "jobs", "views"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hmac
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,13 +12,14 @@ from typing import Any
 import sqlalchemy as sa
 from flask import request, url_for
 
+from ..bulk import ACTIONS
 from ..database import session
 from ..grid import LAST, SIZES, Page, Query, Row, count, highest_id
 from ..host import Website
 from ..i18n import format_number, gettext
-from ..lifecycle import STAFF, Actor, is_legal, may_resend
+from ..lifecycle import STAFF, Actor, can_send, is_legal
 from ..models import History, Invitation, MailState, Status
-from ..state import host
+from ..state import host, state
 from . import words
 
 
@@ -67,10 +70,18 @@ def names() -> Names:
 
 def frame() -> dict[str, Any]:
     """Return what every page of the back office shows around its content."""
-    active = request.endpoint in ("invitations_admin.grid", "invitations_admin.detail")
-    url = url_for("invitations_admin.grid")
+    here = (request.endpoint or "").rpartition(".")[2]
     return {
-        "inv_nav": [NavItem(gettext("Invitations"), url, active)],
+        "inv_nav": [
+            NavItem(
+                gettext("Invitations"),
+                url_for("invitations_admin.grid"),
+                here in ("grid", "detail", "actions"),
+            ),
+            NavItem(
+                gettext("Mass Actions"), url_for("invitations_admin.jobs"), here in ("jobs", "job")
+            ),
+        ],
         "inv_user": host().staff_key()[1],
         "inv_exit_url": host().home_url(),
     }
@@ -80,9 +91,11 @@ def grid_context(query: Query, page: Page) -> dict[str, Any]:
     """Return the context of the grid's template."""
     called = names()
     filters = query.filters
+    number, is_more = count(session(), query)
     return {
         "rows": lines(page.rows, called),
-        "total": _total(query),
+        "total": f"{format_number(number)}+" if is_more else format_number(number),
+        "number": None if is_more else number,
         "sort": query.sort,
         "dir": "desc" if query.descending else "asc",
         "columns": [_column(code, query) for code in words.COLUMNS],
@@ -100,17 +113,23 @@ def grid_context(query: Query, page: Page) -> dict[str, Any]:
         "actions": actions(),
         "query_fields": list(query.as_arguments().items()),
         "upto": highest_id(session()),
+        "selection_key": _selection_key(query),
     }
 
 
 def actions() -> list[tuple[str, str]]:
     """Return the mass actions the signed-in person may do."""
-    offered = []
-    if host().may("discard"):
-        offered.append(("discard", gettext("Discard Selected")))
-    if host().may("create"):
-        offered.append(("send", gettext("Send Selected")))
-    return offered
+    return [
+        (code, gettext(words.ACTIONS[code]))
+        for code, action in ACTIONS.items()
+        if host().may(action.right)
+    ]
+
+
+def _selection_key(query: Query) -> str:
+    """Return what a browser may call a reader's filter: not its text, which may be an address."""
+    text = json.dumps([host().staff_key()[0], {k: query.filters[k] for k in query.in_force()}])
+    return hmac.digest(state().hash_key, text.encode(), "sha256").hex()[:16]
 
 
 def lines(rows: Sequence[Row], called: Names) -> list[Line]:
@@ -136,11 +155,6 @@ def lines(rows: Sequence[Row], called: Names) -> list[Line]:
     ]
 
 
-def _total(query: Query) -> str:
-    number, is_more = count(session(), query)
-    return f"{format_number(number)}+" if is_more else format_number(number)
-
-
 def _url(query: Query, **changes: Any) -> str:
     arguments = query.as_arguments() | changes
     return url_for(
@@ -161,16 +175,20 @@ def _column(code: str, query: Query) -> dict[str, Any]:
 
 
 def _chip(name: str, query: Query, called: Names) -> dict[str, str]:
-    text = query.filters[name]
+    return {
+        "label": filter_text(name, query.filters[name], called),
+        "remove_url": _url(query, **{name: ""}),
+    }
+
+
+def filter_text(name: str, text: str, called: Names) -> str:
+    """Return a filter with its value in words."""
     shown = {
         "status": gettext(words.STATUSES[Status(text)]) if text in list(Status) else text,
         "website": called.websites.get(text, text),
         "group": called.groups.get(text, text),
     }.get(name, text)
-    return {
-        "label": gettext("%(label)s: %(value)s", label=gettext(words.FILTERS[name]), value=shown),
-        "remove_url": _url(query, **{name: ""}),
-    }
+    return gettext("%(label)s: %(value)s", label=gettext(words.FILTERS[name]), value=shown)
 
 
 def _pager(query: Query, page: Page) -> dict[str, str | None]:
@@ -208,14 +226,14 @@ def detail_context(row: Invitation, entries: Sequence[History]) -> dict[str, Any
     }
 
 
-def can_send(row: Invitation, actor: Actor) -> bool:
-    """Return whether staff can send an invitation again, opening it where it was closed."""
-    is_reopened = is_legal("reopen", row.status, actor) and row.email is not None
-    return is_reopened or may_resend(row, actor)
-
-
 def _customer_email(row: Invitation) -> str:
     if row.customer_key is None:
         return ""
     customer = host().customers([row.customer_key]).get(row.customer_key)
     return host().email(customer) if customer is not None else ""
+
+
+def tally(status: str, number: int) -> dict[str, str]:
+    """Return how many invitations of a status there are, as a page shows it."""
+    label = gettext(words.STATUSES[Status(status)])
+    return {"status": status, "label": label, "number": format_number(number)}

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from ..bulk import ERASED, WAITING
 from ..i18n import gettext, n_, ngettext
 from ..lifecycle import INVITEE, SENDER, SYSTEM
-from ..models import History, MailState, Status
+from ..models import History, JobState, MailState, Status
 
 STATUSES = {
     Status.SENT: n_("Sent"),
@@ -22,6 +23,26 @@ MAIL_STATES = {
     MailState.PARKED: n_("Unknown whether it arrived; waits for a decision"),
     MailState.SKIPPED: n_("Not sent"),
 }
+ACTIONS = {
+    "discard": n_("Discard Selected"),
+    "send": n_("Send Selected"),
+    "expire": n_("Expire Selected"),
+    "extend": n_("Extend Selected"),
+}
+EFFECTS = {
+    "discard": n_("Their links stop working at once, and mail that still waits is not sent."),
+    "send": n_("Each is mailed again; what was closed is opened under a new link."),
+    "expire": n_("Their links end now, and mail that still waits is not sent."),
+    "extend": n_("Their links live as long from now as new ones do; no mail is sent."),
+}
+JOB_STATES = {
+    JobState.QUEUED: n_("Waiting"),
+    JobState.RUNNING: n_("Running"),
+    JobState.DONE: n_("Done"),
+    JobState.STOPPED: n_("Stopped"),
+    JobState.FAILED: n_("Failed"),
+}
+STOPPING = n_("Stopping")
 COLUMNS = {
     "id": n_("ID"),
     "email": n_("Email"),
@@ -64,6 +85,7 @@ HISTORY = {
     "discard": n_("Discarded"),
     "decline": n_("Declined by the invited person"),
     "expire": n_("The link expired"),
+    "extend": n_("The link was extended"),
 }
 
 # Why a mail was not sent, by the codes that the delivery notes; a server's words stay as they are.
@@ -99,25 +121,69 @@ def actor_text(entry: History) -> str:
     return entry.actor_name or gettext("Staff")
 
 
-def discarded_text(number: int) -> str:
-    """Say how many invitations were discarded."""
-    return ngettext(
-        "%(num)s invitation was discarded.", "%(num)s invitations were discarded.", number
-    )
+def question(action: str, number: int) -> str:
+    """Ask whether a mass action shall be done."""
+    return {
+        "discard": ngettext("Discard %(num)s invitation?", "Discard %(num)s invitations?", number),
+        "send": ngettext("Send %(num)s invitation?", "Send %(num)s invitations?", number),
+        "expire": ngettext("Expire %(num)s invitation?", "Expire %(num)s invitations?", number),
+        "extend": ngettext("Extend %(num)s invitation?", "Extend %(num)s invitations?", number),
+    }[action]
 
 
-def sent_text(number: int) -> str:
-    """Say how many invitations go out again."""
-    return ngettext(
-        "%(num)s invitation is on its way.", "%(num)s invitations are on their way.", number
-    )
+def done_text(action: str, number: int) -> str:
+    """Say how many invitations an action changed."""
+    return {
+        "discard": ngettext(
+            "%(num)s invitation was discarded.", "%(num)s invitations were discarded.", number
+        ),
+        "send": ngettext(
+            "%(num)s invitation is on its way.", "%(num)s invitations are on their way.", number
+        ),
+        "expire": ngettext(
+            "%(num)s invitation has expired.", "%(num)s invitations have expired.", number
+        ),
+        "extend": ngettext(
+            "%(num)s invitation was extended.", "%(num)s invitations were extended.", number
+        ),
+    }[action]
 
 
-def skipped_text(number: int, status: str) -> str:
-    """Say how many of a status are left as they are."""
+def skipped_text(number: int, reason: str) -> str:
+    """Say how many were left as they are, and why: by their status or another reason."""
+    if reason == ERASED:
+        return ngettext(
+            "%(num)s stays as it is: its address was removed.",
+            "%(num)s stay as they are: their addresses were removed.",
+            number,
+        )
+    if reason == WAITING:
+        return ngettext(
+            "%(num)s stays as it is: its mail is on its way already.",
+            "%(num)s stay as they are: their mail is on its way already.",
+            number,
+        )
     return ngettext(
         "%(num)s stays as it is: its status is %(status)s.",
         "%(num)s stay as they are: their status is %(status)s.",
         number,
-        status=gettext(STATUSES[Status(status)]),
+        status=gettext(STATUSES[Status(reason)]),
+    )
+
+
+def reason_label(reason: str) -> str:
+    """Name why some were left as they are."""
+    if reason == ERASED:
+        return gettext("Address removed")
+    if reason == WAITING:
+        return gettext("Mail is on its way already")
+    return gettext(STATUSES[Status(reason)])
+
+
+def failed_text(number: int) -> str:
+    """Say how many could not be changed because of a fault."""
+    return ngettext(
+        "%(num)s invitation could not be changed; the store's log says why.",
+        "%(num)s invitations could not be changed; the store's log says why.",
+        number,
     )

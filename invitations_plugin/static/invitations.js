@@ -76,46 +76,81 @@
     if (type !== 'htmx:error' || detail.ctx) fail(target);
   });
 
-  /* The grid's menu: "all" means every row that matches, less the ones taken out again. */
+  /* The grid's selection outlives its page: ids only, under a name that tells nothing of the filter.
+     With "all", every row that matched then is chosen, up to the id seen, and ids are those taken out again. */
+  const KEPT = 'invitations-selected';
+  let selected = {};
+  let before = null; // the selection that the menu was come to with
+  const stored = (act) => { try { return act(sessionStorage); } catch { return null; } }; // may be forbidden
   const boxes = (form) => [...form.elements].filter(({ name }) => name === 'ids');
-  const count = (form) => {
+  const read = ({ dataset: { invKey: key } }) => {
+    const kept = JSON.parse(stored((store) => store.getItem(KEPT)));
+    if (kept) selected = { ...kept, ids: new Set(kept.ids) };
+    if (selected.key !== key) selected = { key, ids: new Set() };
+  };
+  const choose = (box, chosen) => selected.ids[chosen === !selected.all ? 'add' : 'delete'](Number(box.value));
+  const paint = (form) => {
+    const { all, upto, total, ids } = selected;
+    boxes(form).forEach((box) => {
+      box.disabled = all && box.value > upto; // it came later
+      box.checked = !box.disabled && ids.has(Number(box.value)) === !all;
+    });
     const output = form.querySelector('[data-inv-count]');
-    const out = boxes(form).filter((box) => !box.checked).length;
-    const chosen = form.elements.select.value === 'all'
-      ? output.dataset.invTotal + (out ? ` − ${out}` : '')
-      : boxes(form).length - out;
-    output.textContent = chosen ? output.dataset.invCount.replace('#', chosen) : '';
+    const number = (value) => Number(value).toLocaleString(document.documentElement.lang);
+    const chosen = !all ? ids.size : total - ids.size;
+    const text = Number.isNaN(chosen) ? total + (ids.size ? ` − ${number(ids.size)}` : '') : number(chosen);
+    output.textContent = chosen === 0 ? '' : output.dataset.invCount.replace('#', text);
+  };
+  const settle = (menu) => {
+    before = null;
+    menu.value = selected.all && !selected.ids.size ? 'all' : '';
   };
   on('change', ({ target }) => {
     const form = target.form;
-    if (form?.id !== 'inv-actions') return;
-    if (target.name === 'select') {
-      const choice = target.value;
-      boxes(form).forEach((box) => { box.checked = choice === 'all' || choice === 'visible'; });
-      const kept = choice.endsWith('visible') ? target.dataset.invSelect : choice;
-      target.value = target.dataset.invSelect = kept === 'all' ? 'all' : '';
+    if (form?.id !== 'inv-actions' || !['ids', 'select'].includes(target.name)) return;
+    if (target.name === 'ids') {
+      choose(target, target.checked);
+      settle(form.elements.select);
+    } else {
+      before ??= selected; // what the arrow keys pass on their way is undone again
+      selected = { ...before, ids: new Set(before.ids) };
+      const { value } = target;
+      if (value === 'all' || value === 'none') {
+        const { dataset: { invTotal: total } } = form.querySelector('[data-inv-count]');
+        selected = { key: selected.key, all: value === 'all', upto: Number(form.elements.upto.value), total, ids: new Set() };
+      } else if (value) {
+        boxes(form).forEach((box) => box.disabled || choose(box, value === 'visible'));
+      }
     }
-    count(form);
+    stored((store) => store.setItem(KEPT, JSON.stringify({ ...selected, ids: [...selected.ids] })));
+    paint(form);
   });
+  on('focusout', ({ target }) => 'invSelect' in target.dataset && settle(target));
   on('formdata', ({ target, formData }) => {
-    if (target.id === 'inv-actions' && formData.get('select') === 'all') {
-      formData.delete('ids');
-      boxes(target).forEach((box) => box.checked || formData.append('exclude', box.value));
+    if (target.id === 'inv-actions') {
+      ['ids', 'select'].forEach((name) => formData.delete(name));
+      if (selected.all) {
+        formData.set('select', 'all');
+        formData.set('upto', selected.upto);
+      }
+      selected.ids.forEach((id) => formData.append(selected.all ? 'exclude' : 'ids', id));
     }
     if ('invLean' in target.dataset) [...formData].forEach(([name, value]) => value || formData.delete(name));
   });
+  on('submit', ({ target }) => 'invForget' in target.dataset && stored((store) => store.removeItem(KEPT)));
 
   /* What a page needs when it is shown, by the browser or by htmx. */
   const show = () => {
     document.querySelectorAll('[data-inv-select]').forEach((menu) => {
       [...menu.options].forEach((option) => { option.hidden = option.disabled = false; });
-      menu.dataset.invSelect = menu.value;
-      count(menu.form);
+      read(menu.form);
+      settle(menu);
+      paint(menu.form);
     });
   };
   on('htmx:afterSettle htmx:after:swap', ({ target }) => {
     const root = mine(target);
-    if (!root) return;
+    if (!root || target.dataset.hxTrigger) return; // what asks again every second is not announced
     show();
     if (document.activeElement === document.body) target.closest('[tabindex="-1"]')?.focus({ preventScroll: true });
     say(root, [...target.querySelectorAll('[role="status"]')].map((node) => node.textContent.trim()).join(' '));

@@ -13,7 +13,7 @@ from flask.testing import FlaskClient
 from sqlalchemy.orm import Session
 from werkzeug.test import TestResponse
 
-from invitations_plugin import delivery
+from invitations_plugin import delivery, jobs
 from invitations_plugin.database import session
 from invitations_plugin.models import History, Invitation, Outbox
 from invitations_plugin.settings import override
@@ -196,6 +196,11 @@ class Store:
         """Do what the worker does."""
         with self.app.app_context():
             return delivery.deliver(limit)
+
+    def run_jobs(self) -> None:
+        """Do the mass actions that wait, as the worker does."""
+        with self.app.app_context():
+            assert jobs.run_all()
 
 
 MakeStore = Callable[..., Store]

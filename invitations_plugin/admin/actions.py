@@ -1,0 +1,133 @@
+"""The Actions menu: a question first, then some hundred at once or a job in the background."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from flask import Response, g, request, url_for
+from werkzeug.datastructures import MultiDict
+
+from .. import bulk, jobs
+from ..bulk import ACTIONS, Outcome
+from ..database import atomically, session
+from ..events import wake_delivery
+from ..grid import BIGGEST_ID, FILTERS, Selection, next_ids, read_query
+from ..i18n import gettext
+from ..rendering import notify, redirect_to
+from . import pages, words
+from .blueprint import actor, admin, need, show
+
+AT_ONCE = 500
+MOST_IDS = 10_000
+
+
+class _Unusable(Exception):
+    """A selection that an action cannot be about; the text tells why."""
+
+
+@admin.post("/actions")
+def actions() -> Response:
+    """Ask before a mass action; with ``confirm=1`` do it."""
+    action = request.form.get("action", "")
+    if action not in ACTIONS:
+        return _refuse(gettext("Choose an action first."))
+    need(ACTIONS[action].right)
+    try:
+        selection = _selection(request.form)
+    except _Unusable as error:
+        return _refuse(str(error))
+    if request.form.get("confirm") != "1":
+        return _ask(action, selection)
+    ids = next_ids(session(), selection, 0, AT_ONCE + 1)
+    return _do(action, ids) if len(ids) <= AT_ONCE else _begin(action, selection)
+
+
+def _refuse(why: str) -> Response:
+    notify("error", why)
+    return redirect_to(_back_url(request.form))
+
+
+def _selection(form: MultiDict[str, str]) -> Selection:
+    """Read what was selected: ids, or everything that the grid's query matches.
+
+    :raises _Unusable: when that is nothing, or more than anybody picks by hand.
+    """
+    if form.get("select") == "all":
+        query = read_query(form, g.inv_view.timezone)
+        upto = _ids([form.get("upto", "")])
+        if upto and not query.errors:
+            return Selection(query=query, upto=upto[0], exclude=_ids(form.getlist("exclude")))
+    elif ids := _ids(form.getlist("ids")):
+        return Selection(ids=ids)
+    raise _Unusable(gettext("Select the invitations first."))
+
+
+def _ids(texts: list[str]) -> list[int]:
+    """Return the ids among texts, each once; what is none is passed over.
+
+    :raises _Unusable: when there are too many: a part of them would be another selection.
+    """
+    found = {int(text) for text in texts if text.isascii() and text.isdecimal() and len(text) < 20}
+    if len(found) > MOST_IDS:
+        raise _Unusable(
+            gettext("These are too many to pick one by one: use a filter and Select All.")
+        )
+    return sorted(number for number in found if 0 < number <= BIGGEST_ID)
+
+
+def _ask(action: str, selection: Selection) -> Response:
+    able, unable = bulk.count(session(), selection, ACTIONS[action])
+    number = sum(able.values())
+    return show(
+        "admin/confirm.html",
+        action=action,
+        heading=words.question(action, number),
+        effect=gettext(words.EFFECTS[action]),
+        count=number,
+        is_long=number + sum(unable.values()) > AT_ONCE,
+        changing=[pages.tally(status, amount) for status, amount in able.items()],
+        staying=[words.skipped_text(amount, reason) for reason, amount in unable.items()],
+        fields=_fields(selection, request.form),
+        back_url=_back_url(request.form),
+    )
+
+
+def _fields(selection: Selection, form: MultiDict[str, str]) -> list[tuple[str, str]]:
+    """Return the selection as the hidden fields of the confirmation."""
+    query = [(name, form[name]) for name in (*FILTERS, "sort", "dir", "size") if form.get(name)]
+    if selection.query is None:
+        return [("ids", str(each)) for each in selection.ids] + query
+    excluded = [("exclude", str(each)) for each in selection.exclude]
+    return [("select", "all"), ("upto", str(selection.upto)), *excluded, *query]
+
+
+def _back_url(form: Mapping[str, str]) -> str:
+    """Return the grid as it was left."""
+    arguments: dict[str, Any] = read_query(form, g.inv_view.timezone).as_arguments()
+    return url_for("invitations_admin.grid", **arguments)
+
+
+def _do(action: str, ids: list[int]) -> Response:
+    """Do an action in this request, and say what became of each invitation."""
+    todo, done = ACTIONS[action], Outcome()
+    for start in range(0, len(ids), todo.chunk):
+        done += bulk.do(todo, ids[start : start + todo.chunk], actor())
+    wake_delivery()
+    notify("success", words.done_text(action, len(done.changed)))
+    for reason, number in done.skipped.items():
+        notify("info", words.skipped_text(number, reason))
+    if done.failed:
+        notify("error", words.failed_text(done.failed))
+    return redirect_to(_back_url(request.form))
+
+
+def _begin(action: str, selection: Selection) -> Response:
+    """Leave an action to a worker, and show how far it is."""
+    total = sum(sum(each.values()) for each in bulk.count(session(), selection, ACTIONS[action]))
+    timezone, asking = g.inv_view.timezone, actor()
+    job_id = atomically(
+        lambda: jobs.create(session(), action, selection, timezone, asking, total).id
+    )
+    wake_delivery()
+    return redirect_to(url_for("invitations_admin.job", job_id=job_id))
