@@ -11,14 +11,17 @@ from typing import Any
 from flask import request
 from flask_wtf import FlaskForm
 from werkzeug.datastructures import MultiDict
-from wtforms import FieldList, HiddenField, StringField, TextAreaField
+from wtforms import FieldList, HiddenField, SelectField, StringField, TextAreaField
 from wtforms.validators import Length, Optional
 
 from .addresses import Address, BadAddress, parse_address
-from .i18n import gettext
+from .i18n import format_number, gettext
+from .pasted import Pasted, read_pasted
 from .text import clean
 
 MESSAGE_MAX = 1000
+MOST_PASTED = 10_000
+LONGEST_KEY = 64
 
 
 MOST_ROWS = 200  # of a form that somebody forged: no page offers so many
@@ -88,18 +91,7 @@ class SendForm(FlaskForm):  # type: ignore[misc]
         return self._message_fits() and valid
 
     def _message_fits(self) -> bool:
-        text = self.message.data if "message" in self else None
-        if text is None or len(text) <= MESSAGE_MAX:
-            return True
-        add_error(
-            self.message,
-            gettext(
-                "The message has %(num)s characters; at most %(most)s are possible.",
-                num=len(text),
-                most=MESSAGE_MAX,
-            ),
-        )
-        return False
+        return "message" not in self or message_fits(self.message)
 
     def mark(self, found: Sequence[tuple[Address, str]]) -> None:
         """Put an error at each field that holds one of these addresses."""
@@ -108,6 +100,63 @@ class SendForm(FlaskForm):  # type: ignore[misc]
             error = texts.get(address.identity)
             if error:
                 add_error(entry, error)
+
+
+class AddForm(FlaskForm):  # type: ignore[misc]
+    """Staff's form: many addresses at once, from which store view, into which group."""
+
+    emails = TextAreaField("")
+    message = TextAreaField("", filters=[_cleaned])
+    store_view = SelectField("", validate_choice=False)
+    group = SelectField("", validate_choice=False)
+    submission = HiddenField("")
+
+    def __init__(
+        self, store_views: Sequence[tuple[str, str]], groups: Sequence[tuple[str, str]]
+    ) -> None:
+        super().__init__()
+        self.store_view.choices = [("", ""), *store_views]
+        self.group.choices = [("", ""), *groups]
+        if not self.submission.data or len(self.submission.data) > LONGEST_KEY:
+            self.submission.data = secrets.token_urlsafe(16)
+        self.pasted: list[Pasted] = []
+
+    def validate(self, extra_validators: Any = None) -> bool:
+        """Check what the whole form needs; each address is judged in the review."""
+        valid = bool(super().validate(extra_validators))
+        self.pasted = read_pasted(self.emails.data or "")
+        if not self.pasted:
+            add_error(self.emails, gettext("Enter at least one e-mail address."))
+        elif len(self.pasted) > MOST_PASTED:
+            add_error(
+                self.emails,
+                gettext(
+                    "These are %(num)s addresses; at most %(most)s can be added at one time.",
+                    num=format_number(len(self.pasted)),
+                    most=format_number(MOST_PASTED),
+                ),
+            )
+        for field in (self.store_view, self.group):
+            if not field.data or field.data not in dict(field.choices):
+                add_error(field, gettext("Choose one from the list."))
+        fits = message_fits(self.message)
+        return valid and fits and not any(field.errors for field in self)
+
+
+def message_fits(field: Any) -> bool:
+    """Return whether a message is short enough; say at its field where it is not."""
+    text = field.data or ""
+    if len(text) <= MESSAGE_MAX:
+        return True
+    add_error(
+        field,
+        gettext(
+            "The message has %(num)s characters; at most %(most)s are possible.",
+            num=len(text),
+            most=MESSAGE_MAX,
+        ),
+    )
+    return False
 
 
 def add_error(form_field: Any, text: str) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
@@ -21,3 +23,8 @@ def is_opted_out(session: Session, email_hash: str) -> bool:
     """Return whether a mailbox opted out."""
     query = sa.select(OptOut.email_hash).where(OptOut.email_hash == email_hash)
     return session.scalar(query) is not None
+
+
+def opted_out_among(session: Session, hashes: Collection[str]) -> set[str]:
+    """Return those of some mailboxes that opted out."""
+    return set(session.scalars(sa.select(OptOut.email_hash).where(OptOut.email_hash.in_(hashes))))

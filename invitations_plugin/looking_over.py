@@ -1,0 +1,105 @@
+"""What would become of a list of addresses, before anything of it is saved."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from sqlalchemy.orm import Session
+
+from .addresses import Address, keyed_hash
+from .inviting import Submission, find_invited
+from .models import Invitation
+from .opt_outs import opted_out_among
+from .pasted import Pasted
+from .settings import Settings, read_domains
+
+
+class Verdict(StrEnum):
+    """What is to be done with one address, or why nothing."""
+
+    NEW = "new"
+    BAD = "bad"
+    REPEATED = "repeated"
+    INVITED = "invited"
+    CUSTOMER = "customer"
+    BLOCKED = "blocked"
+    OPTED_OUT = "opted_out"
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One address of the list; ``invitation`` is the one it has already."""
+
+    pasted: Pasted
+    verdict: Verdict
+    invitation: Invitation | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Review:
+    """All lines, in the order they were typed."""
+
+    lines: Sequence[Line]
+
+    @property
+    def counts(self) -> Counter[Verdict]:
+        """How many lines there are of each kind."""
+        return Counter(line.verdict for line in self.lines)
+
+    def wanted(self, key: str | None) -> list[Address]:
+        """Return what is to be invited, with what this very form invited before."""
+        return [
+            line.pasted.address
+            for line in self.lines
+            if line.pasted.address is not None and (line.verdict == Verdict.NEW or _is_own(line, key))
+        ]
+
+
+def _is_own(line: Line, key: str | None) -> bool:
+    made = line.invitation
+    return made is not None and key is not None and made.submission == key
+
+
+def look_over(
+    session: Session,
+    pasted: Sequence[Pasted],
+    asked: Submission,
+    settings: Settings,
+    hash_key: bytes,
+) -> Review:
+    """Say of each address what a submission would make of it; ``asked`` has them all.
+
+    Blocked and opted out ones are told to staff, who may know: no mail would leave.
+    """
+    found = {
+        address.identity: row for address, row in find_invited(session, asked, hash_key).items()
+    }
+    hashes = {each: keyed_hash(each.mailbox, hash_key) for each in asked.addresses}
+    out = opted_out_among(session, set(hashes.values()))
+    blocked = read_domains(settings.blocked_domains)
+    seen: set[str] = set()
+
+    def judge(address: Address | None) -> Verdict:
+        if address is None:
+            return Verdict.BAD
+        if address.identity in seen:
+            return Verdict.REPEATED
+        seen.add(address.identity)
+        if address.identity in found:
+            return Verdict.INVITED
+        if address.is_below(blocked):
+            return Verdict.BLOCKED
+        if hashes[address] in out:
+            return Verdict.OPTED_OUT
+        is_customer = asked.is_customer is not None and asked.is_customer(address)
+        return Verdict.CUSTOMER if is_customer else Verdict.NEW
+
+    return Review([_line(each, judge(each.address), found) for each in pasted])
+
+
+def _line(pasted: Pasted, verdict: Verdict, found: dict[str, Invitation]) -> Line:
+    is_invited = pasted.address is not None and verdict == Verdict.INVITED
+    return Line(pasted, verdict, found[pasted.address.identity] if is_invited else None)
