@@ -15,8 +15,9 @@ from .clock import now
 from .database import insert_into
 from .host import StoreView
 from .lifecycle import OPEN, SENDER, Actor, new_message_id, note_all
-from .models import Invitation, MailState, Outbox, Quota, Status
+from .models import Invitation, MailState, Outbox, Status
 from .settings import Settings
+from .turns import take_turn
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,17 +145,6 @@ def _own_mailboxes(email: str) -> set[str]:
     except BadAddress:  # a store may keep what we would not send to
         own = Address(email, email.strip().lower())
     return {own.identity, own.mailbox}
-
-
-def take_turn(session: Session, subject: str) -> None:
-    """Hold the sender's row until the commit: two submissions count one after the other."""
-    row = insert_into(session, Quota).values(subject=subject, taken=1, updated_at=now())
-    session.execute(
-        row.on_conflict_do_update(
-            index_elements=[Quota.subject],
-            set_={"taken": Quota.taken + 1, "updated_at": now()},
-        )
-    )
 
 
 def find_invited(session: Session, asked: Submission, hash_key: bytes) -> dict[Address, Invitation]:

@@ -22,7 +22,6 @@ from ..inviting import (
     actor_of,
     check_pending,
     invite,
-    take_turn,
 )
 from ..lifecycle import OPEN, Changed, IllegalMove, TooSoon, discard, resend
 from ..models import Invitation, Status
@@ -32,6 +31,7 @@ from ..settings import SAME_AS_INVITER, Settings
 from ..signals import invitation_created, invitation_discarded
 from ..state import host, mail_domain, settings_of, state
 from ..text import clean_line
+from ..turns import take_turn
 from . import words
 from .listing import LABELS, read_page, summary
 
