@@ -32,6 +32,7 @@ GENERAL, EMAIL, LINKS, LIMITS, DELIVERY = (
 SAME_AS_INVITER, DEFAULT_GROUP = "inviter", "default"
 BY_INVITATION_ONLY, AVAILABLE_TO_ALL = "invitation", "all"
 INVITED_ADDRESS_ONLY, ANY_ADDRESS = "invited", "any"
+CREDIT, CREDIT_AND_GROUP, IGNORE = "credit", "credit_group", "ignore"
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +141,21 @@ class Settings:
         choices={
             INVITED_ADDRESS_ONLY: n_("Invited Address Only"),
             ANY_ADDRESS: n_("Any Address"),
+        },
+    )
+    unlinked_registration: str = setting(
+        CREDIT,
+        n_("Registration of an Invited Address without Its Link"),
+        LINKS,
+        STORE_VIEW,
+        help=n_(
+            "What happens where everybody may register. Without the link nothing proves whose"
+            " address it is: assign the group only if the store verifies addresses first."
+        ),
+        choices={
+            CREDIT: n_("Credit the Inviter"),
+            CREDIT_AND_GROUP: n_("Credit the Inviter and Assign the Group"),
+            IGNORE: n_("Leave the Invitation Open"),
         },
     )
     resend_hours: int = setting(
