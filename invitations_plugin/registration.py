@@ -196,11 +196,20 @@ def accept(customer: Any) -> bool:
     g.invitations_created = True
     row = _check(customer, is_registration=True)
     if row is None:
-        unlinked = _find_unlinked(customer)
-        return unlinked is not None and _accept_unlinked(host_session(), customer, unlinked)
+        return _recognise(customer)
     _assign_group(customer, row)
     host_session().flush()
     _accept(host_session(), customer, row)
+    return True
+
+
+def _recognise(customer: Any) -> bool:
+    """Accept what a new customer was invited by, without its link; return whether it was."""
+    row = _find_unlinked(customer)
+    host_session().flush()
+    if row is None or not _accept_unlinked(host_session(), customer, row):
+        return False
+    _assign_group_unlinked(customer, row)
     return True
 
 
@@ -222,9 +231,9 @@ def _before_flush(session: Session, context: Any, instances: Any) -> None:
         return
     if row is not None:
         _assign_group(customer, row)
-    unlinked = _find_unlinked(customer) if row is None else None
-    if row is not None or unlinked is not None:
-        g.invitations_pending = (customer, row, unlinked)
+        g.invitations_pending = (customer, row, True)
+    elif (unlinked := _find_unlinked(customer)) is not None:
+        g.invitations_pending = (customer, unlinked, False)
 
 
 @sa.event.listens_for(Session, "after_flush")
@@ -232,14 +241,14 @@ def _after_flush(session: Session, context: Any) -> None:
     """Tie the invitation to the customer who was inserted in this flush."""
     if not has_request_context() or g.get("invitations_pending") is None:
         return
-    customer, row, unlinked = g.invitations_pending
+    customer, row, has_link = g.invitations_pending
     if customer not in session.new:
         return
     g.invitations_pending = None
-    if row is not None:
+    if has_link:
         _accept(session, customer, row)
-    elif _accept_unlinked(session, customer, unlinked):
-        g.invitations_grouped = (customer, unlinked)
+    elif _accept_unlinked(session, customer, row):
+        g.invitations_grouped = (customer, row)
 
 
 @sa.event.listens_for(Session, "after_flush_postexec")

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
+import time_machine
 from werkzeug.test import TestResponse
 
-from invitations_plugin.models import History, Invitation
+from invitations_plugin.models import History, Invitation, Quota
+from invitations_plugin.workers import Clock
 from sample_store.models import Order
 
 from .support.outbox import queue
@@ -168,6 +171,17 @@ def test_of_two_links_of_one_address_one_is_accepted_however_many_register_at_on
     assert set(codes) <= {302, 403, 404}
     assert len(any_store.customer_emails()) == len(before) + 1
     assert sorted(each.status for each in any_store.invitations()) == ["accepted", "sent"]
+
+
+@pytest.mark.parametrize(("hours", "left"), [(0, 1), (2, 0)])
+def test_the_worker_removes_the_turns_of_addresses_that_are_over(
+    any_store: Store, friend: MakeFriend, hours: int, left: int
+) -> None:
+    any_store.register(friend(), ANNA)
+    turns = sa.select(sa.func.count()).where(Quota.subject.startswith("address:"))
+    with any_store.session() as db, time_machine.travel(time.time() + hours * 3600):
+        Clock(any_store.app)._look()
+        assert db.scalar(turns) == left
 
 
 # An inviter whose account the store deletes.

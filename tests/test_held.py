@@ -160,7 +160,8 @@ def test_a_sign_in_by_a_link_of_the_store_is_noted(
 ) -> None:
     visitor = any_store.visitor()
     visitor.get(f"{link}/sign-in")
-    assert visitor.get(magic).text == "in"
+    for _ in range(2):  # such a door keeps the session, and is open to whoever is in
+        assert visitor.get(magic).text == "in"
     assert sign_ins(any_store, invited) == 1
 
 
