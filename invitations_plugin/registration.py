@@ -346,14 +346,15 @@ def _find_unlinked(customer: Any) -> Invitation | None:
 
 def _check_captcha() -> None:
     """Refuse a registration whose CAPTCHA does not pass, whichever way it came."""
-    if _is_door() and is_unsafe() and (reason := _captcha_error()) is not None:
+    if _is_door() and (reason := _captcha_error()) is not None:
         raise CaptchaFailed(reason)
 
 
 def _captcha_error() -> str | None:
-    """Ask the store's CAPTCHA, once a request: most can be read only once."""
+    """Ask the store's CAPTCHA, once for a form that is sent: most can be read only once."""
     if "invitations_captcha" not in g:
-        g.invitations_captcha = None if host().is_staff() else host().captcha()
+        is_asked = is_unsafe() and not host().is_staff()
+        g.invitations_captcha = host().captcha() if is_asked else None
     reason: str | None = g.invitations_captcha
     return reason
 
@@ -490,7 +491,7 @@ def _is_registration_form(form: Any) -> bool:
 
 def _passes_captcha(form: Any) -> bool:
     """Show at its field why the CAPTCHA does not pass."""
-    reason = _captcha_error() if is_unsafe() else None
+    reason = _captcha_error()
     if reason is None:
         return True
     name = host().captcha_field

@@ -567,6 +567,16 @@ def test_the_held_link_wins_over_the_address(any_store: Store, friend: MakeFrien
     assert (status(any_store, ANNA), status(any_store, BEN)) == ("accepted", "sent")
 
 
+def test_the_held_link_wins_over_another_invited_address(
+    any_store: Store, friend: MakeFriend
+) -> None:
+    door = add_door(any_store, lambda: insert(any_store))
+    any_store.customer().send(BEN)
+    any_store.deliver()
+    assert friend(ANNA).post(door, {"email": BEN}).status_code == 200
+    assert (status(any_store, ANNA), status(any_store, BEN)) == ("sent", "sent")
+
+
 def test_an_invitation_closed_in_this_moment_leaves_a_plain_account(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -584,6 +594,12 @@ def test_an_invitation_closed_in_this_moment_leaves_a_plain_account(
 
 
 # A CAPTCHA of the store's.
+
+
+def tell_of(store: Store, monkeypatch: pytest.MonkeyPatch, door: str) -> None:
+    """Make a view one of the registration endpoints."""
+    host = store.app.extensions["invitations"].host
+    monkeypatch.setattr(host, "registration_endpoints", (*host.registration_endpoints, door))
 
 
 @pytest.fixture
@@ -634,11 +650,10 @@ def test_the_error_stands_at_the_captcha_s_own_field(
 def test_a_door_without_the_form_answers_a_failed_captcha_with_a_page(
     any_store: Store, captcha: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    host, door = any_store.app.extensions["invitations"].host, "/hidden"
-    add_door(any_store, lambda: insert(any_store), door)
+    door = add_door(any_store, lambda: insert(any_store))
     visitor = any_store.visitor()
     visitor.get(any_store.register_path)
-    monkeypatch.setattr(host, "registration_endpoints", (*host.registration_endpoints, door))
+    tell_of(any_store, monkeypatch, door)
     answer = visitor.post(door, {"email": ANNA})
     assert answer.status_code == 422
     assert "Please type the word again." in answer.text
@@ -646,6 +661,19 @@ def test_a_door_without_the_form_answers_a_failed_captcha_with_a_page(
     assert ANNA not in any_store.customer_emails()
     assert visitor.post(door, {"email": ANNA, "answer": "right"}).status_code == 200
     assert len(captcha) == 2
+
+
+def test_no_captcha_is_asked_of_a_request_that_sends_no_form(
+    any_store: Store, captcha: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def insert_anna() -> None:
+        session().add(any_store.new_customer(ANNA))
+        session().commit()
+
+    door = add_door(any_store, insert_anna)
+    tell_of(any_store, monkeypatch, door)
+    assert any_store.visitor().get(door).status_code == 200
+    assert captcha == []
 
 
 def test_no_captcha_is_asked_where_nobody_registers(any_store: Store, captcha: list[str]) -> None:
