@@ -19,6 +19,7 @@ from .database import atomically, session
 from .lifecycle import expire_due
 from .state import State
 from .throttle import forget_guesses
+from .turns import forget_turns
 
 log = logging.getLogger(__name__)
 
@@ -73,6 +74,7 @@ class Clock:
             self._next_upkeep = time.monotonic() + HOUR
             expire_all()
             atomically(lambda: forget_guesses(session()))
+            atomically(lambda: forget_turns(session()))
         report = delivery.deliver(stop=lambda: self.stop_asked)
         return PAUSE if report.unreachable else POLL
 

@@ -60,6 +60,8 @@ HISTORY = {
     "resend": n_("Sent again"),
     "reopen": n_("Opened again"),
     "accept": n_("Accepted: the friend created an account"),
+    "overtaken": n_("Another invitation of this address was accepted"),
+    "sign_in": n_("The friend signed in to an account"),
     "cancel": n_("Canceled by the sender"),
     "discard": n_("Discarded"),
     "decline": n_("Declined by the invited person"),
@@ -71,6 +73,9 @@ REASONS = {
     "erased": n_("The address was removed."),
     "opted out": n_("This mailbox wants no invitations from this store."),
     "expired": n_("The link had expired."),
+    "inviter disabled": n_("The sender's account is disabled."),
+    "account deleted": n_("The sender's account was deleted."),
+    "without the link": n_("The address was registered without the link."),
     **{status.value: n_("The invitation was closed before.") for status in Status},
 }
 

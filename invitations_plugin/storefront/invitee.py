@@ -6,6 +6,7 @@ from typing import Any
 
 from flask import Blueprint, Response, abort, g, redirect, request, url_for
 
+from ..accounts import has_account
 from ..addresses import hint
 from ..database import Busy, atomically, session
 from ..events import announce, tell
@@ -56,6 +57,7 @@ def sign_in(link: str) -> Any:
         return _dead_link()
     view = store_view(row.store_view)
     host().enter_store_view(view)
+    hold(link)
     return redirect(_login_url(view) or host().home_url())
 
 
@@ -76,6 +78,7 @@ def welcome() -> Response:
         register_url=host().registration_url(),
         login_url=_login_url(g.inv_view),
         signed_in=signed_in,
+        has_account=has_account(row),
         can_decline=row.status == Status.SENT,
     )
 
