@@ -18,7 +18,7 @@ from . import delivery
 from .database import atomically, session
 from .lifecycle import expire_due
 from .state import State
-from .throttle import forget_guesses
+from .throttle import forget
 
 log = logging.getLogger(__name__)
 
@@ -72,7 +72,7 @@ class Clock:
         if time.monotonic() >= self._next_upkeep:
             self._next_upkeep = time.monotonic() + HOUR
             expire_all()
-            atomically(lambda: forget_guesses(session()))
+            atomically(lambda: forget(session()))
         report = delivery.deliver(stop=lambda: self.stop_asked)
         return PAUSE if report.unreachable else POLL
 
