@@ -33,7 +33,7 @@ from ..signals import invitation_created, invitation_discarded
 from ..state import host, mail_domain, settings_of, state
 from ..text import clean_line
 from . import words
-from .listing import LABELS, read_page, summary
+from .listing import ASKED, LABELS, count_asking, read_page, summary
 
 account = Blueprint(
     "invitations", __name__, static_folder="../static", template_folder="../templates"
@@ -74,6 +74,8 @@ def index() -> Response:
         after=_number("after"),
     )
     sent, accepted = summary(session(), _inviter().key)
+    asking = count_asking(session(), _inviter().key)
+    filters = LABELS | ({ASKED: n_("Asks for a link")} if asking or status == ASKED else {})
     return _render(
         "storefront/index.html",
         "storefront/_list.html",
@@ -85,8 +87,9 @@ def index() -> Response:
         },
         can_send=True,
         here=_here(),
-        status_filter=status if status in LABELS else "",
-        status_options=[(code, gettext(label)) for code, label in LABELS.items()],
+        status_filter=status if status in filters else "",
+        status_options=[(code, gettext(label)) for code, label in filters.items()],
+        asking=asking,
     )
 
 
