@@ -21,14 +21,21 @@ SAFE_METHODS = {"GET", "HEAD", "OPTIONS", "TRACE"}
 
 
 def read(link: str) -> Invitation | None:
-    """Return the invitation of a link, whatever became of it; None for what is no link."""
-    try:
-        public_id = unsign(link, INVITATION)
-    except BadLink:
-        return None
-    query = sa.select(Invitation).where(Invitation.public_id == public_id)
+    """Return the invitation of a link, whatever became of it; None for what is no link.
+
+    The database is asked in either case: the time an answer takes tells nothing.
+    """
+    query = sa.select(Invitation).where(Invitation.public_id == public_id_of(link))
     with session().no_autoflush:
         return session().scalars(query.execution_options(populate_existing=True)).first()
+
+
+def public_id_of(link: str) -> str:
+    """Return what a link was signed for; "", which is no row's, for what is no link."""
+    try:
+        return unsign(link, INVITATION)
+    except BadLink:
+        return ""
 
 
 def find(link: str) -> Invitation | None:
@@ -100,12 +107,18 @@ def release() -> None:
     g.invitations_link = None
 
 
-def held() -> Invitation | None:
-    """Return the invitation this visitor may accept here, None without one."""
+def held_link() -> str:
+    """Return the link this visitor followed last, whatever became of it; "" without one."""
     if "invitations_link" not in g:
         remember()
     link = g.invitations_link
-    row = find(link) if isinstance(link, str) else None
+    return link if isinstance(link, str) else ""
+
+
+def held() -> Invitation | None:
+    """Return the invitation this visitor may accept here, None without one."""
+    link = held_link()
+    row = find(link) if link else None
     # A link never gives what belongs to another website.
     return row if row is not None and row.website == host().current_store_view().website else None
 

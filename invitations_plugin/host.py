@@ -206,7 +206,7 @@ class Host:
         return url_for(self.registration_endpoints[0])
 
     def home_url(self) -> str:
-        """Return where the back office leads back to."""
+        """Return the shop's first page: where our pages lead back to."""
         return f"{request.script_root}/"
 
     def context(self) -> Mapping[str, Any]:

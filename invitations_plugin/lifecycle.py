@@ -17,11 +17,13 @@ from sqlalchemy.orm import Session, aliased
 
 from .clock import now
 from .models import History, Invitation, MailState, Outbox, Status, new_public_id
+from .opt_outs import is_among_opted_out
 from .settings import Settings
 from .turns import take_address_turn
 
 SENDER, STAFF, INVITEE, SYSTEM = "sender", "staff", "invitee", "system"
 OPEN: Final = (Status.NOT_SENT, Status.SENT)
+RENEWABLE: Final = (*OPEN, Status.EXPIRED)  # once the link has ended
 # What the rows of an inviter are kept under once the store deleted the account.
 ERASED: Final = "gone:"
 # A mail that is being handed over ends first: what replaced it would go beside it.
@@ -299,7 +301,42 @@ def _fresh_mail(settings: Settings) -> dict[str, Any]:
         "mail_error": None,
         "mail_tries": 0,
         "expires_at": now() + timedelta(days=settings.link_days),
+        "asked_at": None,
     }
+
+
+def ask(session: Session, public_id: str) -> None:
+    """Note once that an invited person wants a fresh link in place of one that ended by time.
+
+    For any other invitation, or none, the same statement changes nothing.
+    """
+    table = Invitation.__table__
+    asked = session.execute(
+        sa.update(table)  # type: ignore[arg-type]
+        .where(
+            table.c.public_id == public_id,
+            table.c.status.in_(RENEWABLE),
+            table.c.expires_at <= now(),
+            table.c.asked_at.is_(None),
+            table.c.email.is_not(None),
+            ~is_among_opted_out(table.c.recipient_hash),
+        )
+        .values(asked_at=now())
+        .returning(table.c.id, table.c.status)
+    ).first()
+    if asked is not None:
+        note(session, asked.id, THE_INVITEE, "ask", asked.status, asked.status)
+
+
+def is_asking(row: Invitation) -> bool:
+    """Return whether the invited person waits for a fresh link."""
+    return row.asked_at is not None and row.email is not None and row.status in RENEWABLE
+
+
+def asking() -> sa.ColumnElement[bool]:
+    """Return :func:`is_asking` as SQL."""
+    row = Invitation
+    return sa.and_(row.asked_at.is_not(None), row.email.is_not(None), row.status.in_(RENEWABLE))
 
 
 def discard(session: Session, row: Invitation, actor: Actor) -> None:

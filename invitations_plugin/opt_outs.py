@@ -21,3 +21,8 @@ def is_opted_out(session: Session, email_hash: str) -> bool:
     """Return whether a mailbox opted out."""
     query = sa.select(OptOut.email_hash).where(OptOut.email_hash == email_hash)
     return session.scalar(query) is not None
+
+
+def is_among_opted_out(email_hash: sa.ColumnElement[str]) -> sa.ColumnElement[bool]:
+    """Return :func:`is_opted_out` as SQL, for a column."""
+    return sa.exists().where(OptOut.email_hash == email_hash)

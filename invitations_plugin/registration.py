@@ -80,6 +80,11 @@ class InvitationGone(RegistrationRefused):
     template = "storefront/gone.html"
     error = "invitation_gone"
 
+    def context(self) -> dict[str, Any]:
+        """Return the ways on."""
+        home = host().home_url()
+        return {"ask_here": False, "home_url": home, "login_url": host().login_url(home)}
+
     def text(self) -> str:
         """Return the neutral text."""
         return gettext("This invitation is no longer valid.")

@@ -11,7 +11,6 @@ from .clock import now
 from .database import insert_into
 from .models import Quota
 
-ADDRESS = "address:"
 LONGEST = timedelta(hours=1)  # no transaction lasts so long
 
 
@@ -28,10 +27,10 @@ def take_turn(session: Session, subject: str) -> None:
 
 def take_address_turn(session: Session, website: str, email_hash: str) -> None:
     """Take the turn of an invited address: one invitation of it is accepted at a time."""
-    take_turn(session, f"{ADDRESS}{website}:{email_hash}")
+    take_turn(session, f"address:{website}:{email_hash}")
 
 
 def forget_turns(session: Session) -> None:
-    """Remove the rows of addresses whose turn is over. The caller commits."""
-    old = sa.and_(Quota.subject.startswith(ADDRESS), Quota.updated_at < now() - LONGEST)
+    """Remove the rows whose turn is over; a count has an end of its own. The caller commits."""
+    old = sa.and_(Quota.ends_at.is_(None), Quota.updated_at < now() - LONGEST)
     session.execute(sa.delete(Quota).where(old))

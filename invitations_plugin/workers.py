@@ -18,7 +18,7 @@ from . import delivery
 from .database import atomically, session
 from .lifecycle import expire_due
 from .state import State
-from .throttle import forget_guesses
+from .throttle import forget
 from .turns import forget_turns
 
 log = logging.getLogger(__name__)
@@ -73,7 +73,7 @@ class Clock:
         if time.monotonic() >= self._next_upkeep:
             self._next_upkeep = time.monotonic() + HOUR
             expire_all()
-            atomically(lambda: forget_guesses(session()))
+            atomically(lambda: forget(session()))
             atomically(lambda: forget_turns(session()))
         report = delivery.deliver(stop=lambda: self.stop_asked)
         return PAUSE if report.unreachable else POLL

@@ -168,6 +168,13 @@ def test_after_the_cool_down_an_invitation_goes_out_again(
     assert f"{LIST}{number}/resend" not in Page(veronica.get(LIST)).actions()
 
 
+def test_how_long_a_link_lives_is_shown_once_its_mail_left(store: Store, veronica: Visitor) -> None:
+    veronica.send("anna@example.com")
+    assert not any("Valid until" in text for text in Page(veronica.get(LIST)).text("p"))
+    store.deliver()
+    assert any("Valid until" in text for text in Page(veronica.get(LIST)).text("p"))
+
+
 def test_a_mail_that_failed_for_good_can_go_out_again_at_once(
     store: Store, veronica: Visitor
 ) -> None:

@@ -22,6 +22,7 @@ CHANGING: dict[str, tuple[str, dict[str, Any]]] = {
     "invitations.send_rows": ("/account/invitations/send/rows", {"emails-0": "b", "add": "1"}),
     "invitations.resend": ("/account/invitations/{id}/resend", {}),
     "invitations.cancel": ("/account/invitations/{id}/cancel", {}),
+    "invitations_invitee.ask": ("{link}", {}),
     "invitations_invitee.decline": ("/invitations/decline", {}),
     "invitations_invitee.release": ("/invitations/release", {}),
     "invitations_invitee.opt_out": ("/invitations/opt-out/{out}", {}),

@@ -334,6 +334,14 @@ def test_a_forged_field_adds_no_row(veronica: Visitor, name: str) -> None:
     assert rows == {"emails-0": ANNA, "emails-1": ""}
 
 
+@pytest.mark.parametrize("key", ["x" * 65, "x" * 100_000, "\0" * 80])
+def test_a_forged_key_of_a_form_counts_as_none(store: Store, veronica: Visitor, key: str) -> None:
+    assert veronica.send(ANNA, submission=key).status_code == 302
+    [made] = store.invitations()
+    assert made.submission not in (None, "", key)
+    assert len(made.submission or "") <= 64
+
+
 @pytest.mark.parametrize("path", [SEND, f"{SEND}/rows"])
 def test_thousands_of_rows_cost_no_more_than_a_page_of_them(
     store: Store, veronica: Visitor, path: str

@@ -14,7 +14,7 @@ from ..database import session
 from ..grid import LAST, SIZES, Page, Query, Row, count, highest_id
 from ..host import Website
 from ..i18n import format_number, gettext
-from ..lifecycle import STAFF, Actor, is_legal, may_resend
+from ..lifecycle import STAFF, Actor, is_asking, is_legal, may_resend
 from ..models import History, Invitation, MailState, Status
 from ..state import host
 from . import words
@@ -198,6 +198,7 @@ def detail_context(row: Invitation, entries: Sequence[History]) -> dict[str, Any
             "mail_label": gettext(words.MAIL_STATES[MailState(row.mail_state)]),
             "mail_error": words.reason_text(row.mail_error),
             "customer_email": _customer_email(row),
+            "is_asking": is_asking(row),
         },
         "history": [
             {"at": each.at, "actor": words.actor_text(each), "text": words.history_text(each)}

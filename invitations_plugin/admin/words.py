@@ -66,6 +66,10 @@ HISTORY = {
     "discard": n_("Discarded"),
     "decline": n_("Declined by the invited person"),
     "expire": n_("The link expired"),
+    "ask": n_("Asked for a fresh link"),
+    "overtaken": n_("Somebody registered through another invitation"),
+    "sign_in": n_("Signed in through the link"),
+    "wait": n_("Waits for its turn"),
 }
 
 # Why a mail was not sent, by the codes that the delivery notes; a server's words stay as they are.

@@ -34,7 +34,7 @@ from ..signals import invitation_created, invitation_discarded
 from ..state import host, mail_domain, settings_of, state
 from ..text import clean_line
 from . import words
-from .listing import LABELS, read_page, summary
+from .listing import ASKED, LABELS, count_asking, read_page, summary
 
 account = Blueprint(
     "invitations", __name__, static_folder="../static", template_folder="../templates"
@@ -86,6 +86,8 @@ def index() -> Response:
         after=_number("after"),
     )
     sent, accepted = summary(session(), _inviter().key)
+    asking = count_asking(session(), _inviter().key)
+    filters = LABELS | ({ASKED: n_("Asks for a link")} if asking or status == ASKED else {})
     return _render(
         "storefront/index.html",
         "storefront/_list.html",
@@ -98,8 +100,9 @@ def index() -> Response:
         can_send=g.inv_refusal is None,
         refusal=g.inv_refusal,
         here=_here(),
-        status_filter=status if status in LABELS else "",
-        status_options=[(code, gettext(label)) for code, label in LABELS.items()],
+        status_filter=status if status in filters else "",
+        status_options=[(code, gettext(label)) for code, label in filters.items()],
+        asking=asking,
     )
 
 
