@@ -60,8 +60,6 @@ HISTORY = {
     "resend": n_("Sent again"),
     "reopen": n_("Opened again"),
     "accept": n_("Accepted: the friend created an account"),
-    "overtaken": n_("Another invitation of this address was accepted"),
-    "sign_in": n_("The friend signed in to an account"),
     "cancel": n_("Canceled by the sender"),
     "discard": n_("Discarded"),
     "decline": n_("Declined by the invited person"),
