@@ -94,7 +94,7 @@ def index() -> Response:
 def send() -> Response:
     """Show the form; send what it holds, all of it or nothing."""
     form = SendForm(allow_message=_settings().allow_message)
-    if request.method == "GET":
+    if request.method != "POST":
         return _form_page(form, focus="emails-0")
     if is_stale():
         text = gettext("This page was open for too long. Nothing was sent; send it once more.")
