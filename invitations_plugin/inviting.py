@@ -14,7 +14,7 @@ from .addresses import Address, BadAddress, keyed_hash, parse_address
 from .clock import now
 from .database import insert_into
 from .host import StoreView
-from .lifecycle import OPEN, SENDER, Actor, new_message_id, note_all
+from .lifecycle import SENDER, Actor, is_seemingly_open, new_message_id, note_all
 from .models import Invitation, MailState, Outbox, Quota, Status
 from .settings import Settings
 
@@ -183,21 +183,18 @@ def _check_limits(session: Session, key: str, count: int, settings: Settings) ->
 
 
 def check_pending(session: Session, key: str, count: int, settings: Settings) -> None:
-    """Compare what waits for an answer with the limit; a declined one seems to wait.
+    """Compare what waits for an answer, as far as the sender may know, with the limit.
 
     :raises LimitReached: when ``count`` more would be too many.
     """
     if not settings.max_pending:
         return
     row = Invitation
-    seems_open = sa.and_(
-        row.status == Status.DECLINED, ~row.sender_canceled, row.expires_at > now()
-    )
     waiting = session.scalar(
         sa.select(sa.func.count()).where(
             row.inviter_key == key,
             row.mail_state != MailState.FAILED,
-            sa.or_(row.status.in_(OPEN), seems_open),
+            is_seemingly_open(),
         )
     )
     if (waiting or 0) + count > settings.max_pending:

@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session
 
 from .clock import now
 from .database import atomically, session
-from .lifecycle import THE_SYSTEM, LifecycleError, move, note
+from .lifecycle import THE_SYSTEM, LifecycleError, move, note, seems_open
 from .models import Invitation, MailState, Outbox, OutboxState, Status
 
 LEASE = timedelta(seconds=90)
@@ -158,7 +158,8 @@ def _set_skipped(db: Session, row: Invitation, reason: str) -> None:
     if reason == "opted out":
         move(db, row, "send", THE_SYSTEM, as_if_sent, action="skip", reason=reason)
     else:
-        _set_mail(db, row.id, **as_if_sent if row.status == Status.DECLINED else values)
+        pretends = row.status == Status.DECLINED and seems_open(row)
+        _set_mail(db, row.id, **as_if_sent if pretends else values)
 
 
 def sent(db: Session, entry: Entry) -> Invitation | None:

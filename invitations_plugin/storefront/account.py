@@ -24,7 +24,7 @@ from ..inviting import (
     invite,
     take_turn,
 )
-from ..lifecycle import OPEN, Changed, IllegalMove, TooSoon, discard, resend
+from ..lifecycle import Changed, IllegalMove, TooSoon, discard, resend, seems_open
 from ..models import Invitation, Status
 from ..protection import is_stale, protect
 from ..rendering import notify, redirect_to, render, sign_in_first, wants_fragment
@@ -281,7 +281,7 @@ def _own(invitation_id: int) -> Invitation:
 
 
 def _resend(row: Invitation) -> None:
-    if row.status not in OPEN:
+    if not seems_open(row):
         take_turn(session(), f"sender:{row.inviter_key}")
         check_pending(session(), row.inviter_key, 1, _settings())
     resend(session(), row, actor_of(_inviter()), _settings(), mail_domain(_view()))

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from ..clock import now
 from ..i18n import gettext, n_
-from ..lifecycle import Actor, is_legal, may_resend, resend_possible_at
+from ..lifecycle import OPEN, Actor, is_legal, may_resend, resend_possible_at
 from ..models import Invitation, MailState, Status
 from ..settings import Settings
 
@@ -57,37 +57,35 @@ class Page:
 
 def sender_status(row: Invitation, at: datetime) -> str:
     """Return the status that a sender sees: a declined invitation looks like a sent one."""
-    if row.status == Status.NOT_SENT:
-        return "not_sent" if row.mail_state == MailState.FAILED else "sending"
-    if row.status == Status.DECLINED and row.sender_canceled:
+    if row.status == Status.DISCARDED or (row.status == Status.DECLINED and row.sender_canceled):
         return "canceled"
-    if row.status == Status.DECLINED and row.mail_state == MailState.QUEUED:
-        return "sending"
-    if row.status in (Status.SENT, Status.DECLINED):
-        return "expired" if row.expires_at <= at else "sent"
-    return "canceled" if row.status == Status.DISCARDED else row.status
+    if row.status not in (*OPEN, Status.DECLINED):
+        return row.status
+    if row.status == Status.NOT_SENT and row.mail_state == MailState.FAILED:
+        return "not_sent"
+    if row.expires_at <= at:
+        return "expired"
+    waits = row.status == Status.NOT_SENT or row.mail_state == MailState.QUEUED
+    return "sending" if waits else "sent"
 
 
 def _having(status: str, at: datetime) -> sa.ColumnElement[bool]:
     """Return :func:`sender_status` turned round: which rows show this status."""
     row = Invitation
-    failed = row.mail_state == MailState.FAILED
+    not_sent = row.status == Status.NOT_SENT
+    failed = sa.and_(not_sent, row.mail_state == MailState.FAILED)
     declined = sa.and_(row.status == Status.DECLINED, ~row.sender_canceled)
-    waits = row.mail_state == MailState.QUEUED
-    sent = sa.or_(row.status == Status.SENT, sa.and_(declined, ~waits))
+    canceled = sa.and_(row.status == Status.DECLINED, row.sender_canceled)
+    seems_made = sa.and_(sa.or_(row.status.in_(OPEN), declined), ~failed)
+    waits = sa.or_(not_sent, row.mail_state == MailState.QUEUED)
     ended = row.expires_at <= at
     return {
-        "sending": sa.or_(
-            sa.and_(row.status == Status.NOT_SENT, ~failed), sa.and_(declined, waits)
-        ),
-        "not_sent": sa.and_(row.status == Status.NOT_SENT, failed),
-        "sent": sa.and_(sent, ~ended),
+        "sending": sa.and_(seems_made, ~ended, waits),
+        "not_sent": failed,
+        "sent": sa.and_(seems_made, ~ended, ~waits),
         "accepted": row.status == Status.ACCEPTED,
-        "canceled": sa.or_(
-            row.status == Status.DISCARDED,
-            sa.and_(row.status == Status.DECLINED, row.sender_canceled),
-        ),
-        "expired": sa.or_(row.status == Status.EXPIRED, sa.and_(sent, ended)),
+        "canceled": sa.or_(row.status == Status.DISCARDED, canceled),
+        "expired": sa.or_(row.status == Status.EXPIRED, sa.and_(seems_made, ended)),
     }[status]
 
 
