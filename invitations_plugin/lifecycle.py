@@ -219,8 +219,8 @@ def resend(
         raise TooSoon(possible_at)
     if row.status == Status.DECLINED:
         fresh = _fresh_mail(settings)
-        changes = {name: fresh[name] for name in ("mail_state", "mail_error", "expires_at")}
-        _pretend(session, row, actor, "resend", sender_canceled=False, **changes)
+        names = ("mail_state", "mail_error", "expires_at", "sender_canceled")
+        _pretend(session, row, actor, "resend", **{name: fresh[name] for name in names})
     else:
         name = "resend" if row.status in OPEN else "renew"
         move(
@@ -244,15 +244,16 @@ def _pretend(session: Session, row: Invitation, actor: Actor, action: str, **val
 def may_resend(row: Invitation, actor: Actor) -> bool:
     """Return whether a resend is open to this actor, the cool-down apart.
 
-    A declined invitation looks sent to its sender, so its resend looks possible.
+    A declined invitation looks sent to its sender, so its resend looks possible; a mail
+    whose link has ended waits for nothing any more.
     """
     if row.email is None or row.mail_state == MailState.SENDING:
         return False
-    waits = row.mail_state == MailState.QUEUED
+    waits = row.mail_state == MailState.QUEUED and row.expires_at > now()
     if row.mail_state == MailState.PARKED:
         waits = actor.kind != STAFF  # a person decides, and that is staff
     if row.status == Status.DECLINED:
-        return actor.kind == SENDER and not waits
+        return actor.kind == SENDER and (row.sender_canceled or not waits)
     if row.status == Status.DISCARDED and row.discarded_by != SENDER:
         return False
     if row.status == Status.NOT_SENT and waits:
@@ -260,10 +261,24 @@ def may_resend(row: Invitation, actor: Actor) -> bool:
     return is_legal("resend", row.status, actor) or is_legal("renew", row.status, actor)
 
 
+def seems_open(row: Invitation) -> bool:
+    """Return whether an invitation waits for an answer, as far as its sender may know."""
+    declined = row.status == Status.DECLINED and not row.sender_canceled
+    return row.expires_at > now() and (row.status in OPEN or declined)
+
+
+def is_seemingly_open() -> sa.ColumnElement[bool]:
+    """Return :func:`seems_open` as SQL."""
+    row = Invitation
+    declined = sa.and_(row.status == Status.DECLINED, ~row.sender_canceled)
+    return sa.and_(row.expires_at > now(), sa.or_(row.status.in_(OPEN), declined))
+
+
 def is_sendable() -> sa.ColumnElement[bool]:
     """Return as SQL what staff can send again: :func:`may_resend`, or reopen."""
     row = Invitation
-    waits = sa.and_(row.status == Status.NOT_SENT, row.mail_state == MailState.QUEUED)
+    queued = sa.and_(row.mail_state == MailState.QUEUED, row.expires_at > now())
+    waits = sa.and_(row.status == Status.NOT_SENT, queued)
     is_closed = row.status == Status.ACCEPTED
     return sa.and_(row.email.is_not(None), ~is_closed, ~waits, NOT_LEAVING)
 
@@ -297,6 +312,7 @@ def reopen(
 def _fresh_mail(settings: Settings) -> dict[str, Any]:
     return {
         "discarded_by": None,
+        "sender_canceled": False,
         "mail_state": MailState.QUEUED,
         "mail_error": None,
         "mail_tries": 0,

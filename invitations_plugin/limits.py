@@ -15,8 +15,8 @@ import sqlalchemy as sa
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from .clock import now
-from .lifecycle import OPEN
-from .models import Invitation, MailState, Status
+from .lifecycle import is_seemingly_open
+from .models import Invitation, MailState
 from .settings import Settings
 from .throttle import Window, WindowFull
 from .throttle import count as take
@@ -97,23 +97,17 @@ def _take(session: Session, window: str, subject: str, limit: int, amount: int) 
 
 
 def check_pending(session: Session, key: str, count: int, settings: Settings) -> None:
-    """Compare what waits for an answer with the limit; a declined one seems to wait.
+    """Compare what waits for an answer, as far as the sender may know, with the limit.
 
     :raises LimitReached: when ``count`` more would be too many.
     """
     limit = settings.max_pending
     if not limit:
         return
-    row, at = Invitation, now()
-    seems_open = sa.and_(row.status == Status.DECLINED, ~row.sender_canceled)
-    waiting = [
-        *_made_by(key),
-        sa.or_(row.status.in_(OPEN), seems_open),
-        row.expires_at > at,
-    ]
+    waiting = [*_made_by(key), is_seemingly_open()]
     over = _count(session, waiting) + count - limit
     if over > 0:
-        raise LimitReached(PENDING, limit, _nth(session, row.expires_at, over, waiting))
+        raise LimitReached(PENDING, limit, _nth(session, Invitation.expires_at, over, waiting))
 
 
 def _made_by(key: str) -> list[sa.ColumnElement[bool]]:

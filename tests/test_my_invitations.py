@@ -32,6 +32,11 @@ SEEN: dict[str, tuple[dict[str, Any], str, str]] = {
     ),
     "expired": ({"status": "expired"}, "expired", "Expired"),
     "ended just now": ({"status": "sent", "expires_at": ago(hours=1)}, "expired", "Expired"),
+    "ended while it waited": (
+        {"status": "not_sent", "expires_at": ago(hours=1)},
+        "expired",
+        "Expired",
+    ),
     "declined, then ended": (
         {"status": "declined", "expires_at": ago(hours=1)},
         "expired",

@@ -192,6 +192,22 @@ def test_looking_changes_nothing(scene: Scene, endpoint: str) -> None:
 
 
 @pytest.mark.parametrize("endpoint", CHANGING)
+def test_a_form_sent_by_a_method_that_only_looks_changes_nothing(
+    scene: Scene, endpoint: str
+) -> None:
+    visitor = scene.visitor_for(endpoint)
+    before = contents(scene.store)
+    pattern, data = CHANGING[endpoint]
+    filled = {name: str(value).format(id=scene.id) for name, value in data.items()}
+    for method in ("GET", "HEAD"):
+        answer = visitor.client.open(
+            scene.path(pattern), method=method, data={"csrf_token": visitor.token} | filled
+        )
+        assert answer.status_code in (200, 404, 405)
+    assert contents(scene.store) == before
+
+
+@pytest.mark.parametrize("endpoint", CHANGING)
 def test_a_button_s_address_does_nothing_when_looked_at(scene: Scene, endpoint: str) -> None:
     visitor = scene.visitor_for(endpoint)
     before = contents(scene.store)

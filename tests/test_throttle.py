@@ -77,6 +77,18 @@ def test_another_address_is_not_kept_waiting(any_store: Store) -> None:
     assert follow(any_store, address=THERE).status_code == 404
 
 
+def test_a_forged_forward_makes_no_other_address(any_store: Store) -> None:
+    answers = [
+        any_store.visitor().get(
+            "/invitations/no.such",
+            environ_base={"REMOTE_ADDR": HERE},
+            headers={"X-Forwarded-For": f"198.51.100.{number}", "X-Real-IP": f"10.0.0.{number}"},
+        )
+        for number in range(31)
+    ]
+    assert [each.status_code for each in answers] == [404] * 30 + [429]
+
+
 def test_a_valid_link_opens_from_an_address_that_must_wait(
     any_store: Store, link_for: Callable[..., str]
 ) -> None:

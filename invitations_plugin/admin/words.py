@@ -65,8 +65,8 @@ HISTORY = {
     "decline": n_("Declined by the invited person"),
     "expire": n_("The link expired"),
     "ask": n_("Asked for a fresh link"),
-    "overtaken": n_("Somebody registered through another invitation"),
-    "sign_in": n_("Signed in through the link"),
+    "overtaken": n_("Another invitation of this address was accepted"),
+    "sign_in": n_("The friend signed in to an account"),
     "wait": n_("Waits for its turn"),
 }
 

@@ -24,7 +24,7 @@ from ..inviting import (
     actor_of,
     invite,
 )
-from ..lifecycle import OPEN, Changed, IllegalMove, TooSoon, discard, resend
+from ..lifecycle import Changed, IllegalMove, TooSoon, discard, resend, seems_open
 from ..limits import Inviter, LimitReached, check_limits, check_pending, take_sender_turn
 from ..models import Invitation, MailState, Status
 from ..protection import is_stale, protect
@@ -112,7 +112,7 @@ def send() -> Response:
     if request.method == "GET" and g.inv_refusal is not None:
         return _render("storefront/not_now.html", status=403, reason=g.inv_refusal)
     form = SendForm(allow_message=_settings().allow_message)
-    if request.method == "GET":
+    if request.method != "POST":
         return _form_page(form, focus="emails-0")
     if is_stale():
         text = gettext("This page was open for too long. Nothing was sent; send it once more.")
@@ -319,7 +319,7 @@ def _resend(row: Invitation) -> None:
     if row.mail_state == MailState.FAILED:  # it did not count so far
         take_sender_turn(session(), row.inviter_key)
         check_limits(session(), _inviter(), 1, _settings())
-    elif row.status not in OPEN:
+    elif not seems_open(row):
         take_sender_turn(session(), row.inviter_key)
         check_pending(session(), row.inviter_key, 1, _settings())
     resend(session(), row, actor_of(_inviter()), _settings(), mail_domain(_view()))

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from ..clock import now
 from ..i18n import gettext, n_
-from ..lifecycle import Actor, asking, is_asking, is_legal, may_resend, resend_possible_at
+from ..lifecycle import OPEN, Actor, asking, is_asking, is_legal, may_resend, resend_possible_at
 from ..models import Invitation, MailState, Status
 from ..settings import Settings
 
@@ -59,34 +59,32 @@ class Page:
 
 def sender_status(row: Invitation, at: datetime) -> str:
     """Return the status that a sender sees: a declined invitation looks like a sent one."""
-    if row.status == Status.NOT_SENT:
-        return "not_sent" if row.mail_state == MailState.FAILED else "sending"
-    if row.status == Status.DECLINED and row.sender_canceled:
+    if row.status == Status.DISCARDED or (row.status == Status.DECLINED and row.sender_canceled):
         return "canceled"
-    if row.status == Status.DECLINED and row.mail_state == MailState.QUEUED:
-        return "sending"
-    if row.status in (Status.SENT, Status.DECLINED):
-        return "expired" if row.expires_at <= at else "sent"
-    return "canceled" if row.status == Status.DISCARDED else row.status
+    if row.status not in (*OPEN, Status.DECLINED):
+        return row.status
+    if row.status == Status.NOT_SENT and row.mail_state == MailState.FAILED:
+        return "not_sent"
+    if row.expires_at <= at:
+        return "expired"
+    waits = row.status == Status.NOT_SENT or row.mail_state == MailState.QUEUED
+    return "sending" if waits else "sent"
 
 
 def _sender_status(at: datetime) -> sa.ColumnElement[str]:
     """Return :func:`sender_status` as SQL, made of columns that one index holds together."""
     row = Invitation
-    failed = row.mail_state == MailState.FAILED
-    declined = row.status == Status.DECLINED
-    waits = sa.and_(declined, row.mail_state == MailState.QUEUED)
-    ended = row.expires_at <= at
+    declined, not_sent = row.status == Status.DECLINED, row.status == Status.NOT_SENT
     return sa.case(
-        (row.status == Status.NOT_SENT, sa.case((failed, "not_sent"), else_="sending")),
-        (sa.and_(declined, row.sender_canceled), "canceled"),
-        (waits, "sending"),
         (
-            row.status.in_((Status.SENT, Status.DECLINED)),
-            sa.case((ended, "expired"), else_="sent"),
+            sa.or_(row.status == Status.DISCARDED, sa.and_(declined, row.sender_canceled)),
+            "canceled",
         ),
-        (row.status == Status.DISCARDED, "canceled"),
-        else_=row.status,
+        (row.status.not_in((*OPEN, Status.DECLINED)), row.status),
+        (sa.and_(not_sent, row.mail_state == MailState.FAILED), "not_sent"),
+        (row.expires_at <= at, "expired"),
+        (sa.or_(not_sent, row.mail_state == MailState.QUEUED), "sending"),
+        else_="sent",
     )
 
 
