@@ -237,12 +237,12 @@ def test_a_held_link_that_ended_meanwhile_asks_from_where_the_visitor_stands(
 
 def test_the_neutral_page_leads_on(any_store: Store) -> None:
     page = Page(any_store.visitor().get("/invitations/unknown"))
-    assert page.link("Back to the shop") == "/"
+    assert page.link("Back to the store") == "/"
     sign_in = page.link("Sign in")
     assert sign_in is not None
     assert sign_in.startswith(any_store.sign_in_path)
     inside = Page(any_store.customer().get("/invitations/unknown"))
-    assert inside.link("Back to the shop") == "/"
+    assert inside.link("Back to the store") == "/"
     assert inside.link("Sign in") is None
 
 
