@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import closing, contextmanager
 from datetime import timedelta
-from functools import cache
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from time import perf_counter
 from typing import Any
 
@@ -16,11 +13,10 @@ from werkzeug.test import EnvironBuilder, run_wsgi_app
 
 from invitations_plugin.clock import now
 from invitations_plugin.database import engine
-from tests.support.databases import Databases, server_url
 from tests.support.rows import by, insert, row
 from tests.support.stores import LIST, Store
 
-from .places import Places
+from .places import Places, both
 from .report import Section, times_table
 from .timing import Contender, Once, Times, take_turns
 
@@ -41,14 +37,9 @@ STATUSES, WEIGHTS = ("sent", "accepted", "expired", "discarded", "declined"), (3
 def measure(requests: int) -> Section:
     """Compare the pages on both databases."""
     parts = [ABOUT]
-    with TemporaryDirectory() as name, ExitStack() as stack:
-        folder = Path(name)
-        server = cache(lambda: server_url(folder))
-        databases = stack.enter_context(closing(Databases(folder, server, "bench")))
-        for kind in ("sqlite", "postgresql"):
-            places = Places(databases, kind, folder / kind)
-            found = take_turns(_contenders(places), requests, f"my invitations, {kind}")
-            parts.append(_told(places.version(), found))
+    for places in both():
+        found = take_turns(_contenders(places), requests, f"my invitations, {places.kind}")
+        parts.append(_told(places.version(), found))
     return Section(TITLE, "\n\n".join(parts))
 
 

@@ -2,21 +2,34 @@
 
 from __future__ import annotations
 
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import ExitStack, closing
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import sqlalchemy as sa
 
-from tests.support.databases import Databases
+from tests.support.databases import Databases, server_url
 from tests.support.stores import Store
+
+
+def both() -> Iterator[Places]:
+    """Yield the places of one kind of database after the other's."""
+    with TemporaryDirectory() as name, ExitStack() as stack:
+        folder = Path(name)
+        server = cache(lambda: server_url(folder))
+        databases = stack.enter_context(closing(Databases(folder, server, "bench")))
+        for kind in ("sqlite", "postgresql"):
+            yield Places(databases, kind, folder / kind)
 
 
 class Places:
     """The databases of one kind that a benchmark uses, by name."""
 
     def __init__(self, databases: Databases, kind: str, folder: Path) -> None:
-        self.folder = folder
+        self.kind, self.folder = kind, folder
         self._hand_out = databases.sqlite if kind == "sqlite" else databases.postgresql
         self._urls: dict[str, str] = {}
         folder.mkdir()

@@ -6,9 +6,6 @@ import logging
 import secrets
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
-from functools import cache
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from time import perf_counter
 
 import sqlalchemy as sa
@@ -18,11 +15,10 @@ from werkzeug.test import EnvironBuilder, run_wsgi_app
 from invitations_plugin.models import History, Invitation
 from sample_store.database import db
 from sample_store.models import Customer
-from tests.support.databases import Databases, server_url
 from tests.support.stores import SEND, Store, Visitor
 
 from . import by_hand, smtp
-from .places import Places
+from .places import Places, both
 from .report import Section, times_table
 from .timing import WARM_UP, Contender, Make, Once, Times, take_turns
 
@@ -47,15 +43,11 @@ that changes each round. Limits are off.
 def measure(requests: int) -> Section:
     """Compare all of them on both databases."""
     parts = [ABOUT]
-    with TemporaryDirectory() as name, ExitStack() as stack:
-        folder = Path(name)
-        server = cache(lambda: server_url(folder))
-        databases = stack.enter_context(closing(Databases(folder, server, "bench")))
-        for kind in ("sqlite", "postgresql"):
-            places = Places(databases, kind, folder / kind)
-            found = take_turns(_contenders(places, stack), requests, f"send, {kind}")
-            _check(places, found)
-            parts.append(_told(places.version(), found))
+    for places in both():
+        with ExitStack() as stack:
+            found = take_turns(_contenders(places, stack), requests, f"send, {places.kind}")
+        _check(places, found)
+        parts.append(_told(places.version(), found))
     return Section(TITLE, "\n\n".join(parts))
 
 

@@ -77,7 +77,8 @@ def show(page: Page, address: str, live: Live, sink: Sink) -> None:
         page.goto(sink.mails[0].link)
     elif way == "post":
         page.goto(path)
-        page.locator(".inv form button").click()
+        with page.expect_navigation():
+            page.locator(".inv form button").click()
     elif way == "closed":
         live.store.setting("registration", "invitation")
         page.goto(path)
