@@ -6,10 +6,13 @@ from collections.abc import Callable
 
 import click
 
-from . import report, send
+from . import listing, report, send
 
 # A benchmark takes how many requests each contender gets, and returns its section.
-BENCHMARKS: dict[str, Callable[[int], report.Section]] = {"send": send.measure}
+BENCHMARKS: dict[str, Callable[[int], report.Section]] = {
+    "send": send.measure,
+    "listing": listing.measure,
+}
 
 
 @click.command()

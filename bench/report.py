@@ -6,11 +6,13 @@ import os
 import platform
 import re
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+
+from .timing import Times
 
 RESULTS = Path(__file__).with_name("results.md")
 PACKAGES = (
@@ -50,6 +52,21 @@ def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
     rest = (cell.rjust(width) for cell, width in zip(cells[1:], widths[1:], strict=True))
     return f"| {' | '.join((cells[0].ljust(widths[0]), *rest))} |"
+
+
+def times_table(what: str, found: Mapping[str, Times], base: str) -> str:
+    """Return what each took, and how many times the one they are compared with."""
+    rows = [
+        (
+            name,
+            f"{times.p50 * 1000:.2f}",
+            f"{times.p95 * 1000:.2f}",
+            f"{times.p50 / found[base].p50:.2f}",
+            str(len(times.seconds)),
+        )
+        for name, times in found.items()
+    ]
+    return table((what, "p50 ms", "p95 ms", f"times '{base}'", "requests"), rows)
 
 
 def keep(section: Section, command: str) -> None:

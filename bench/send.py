@@ -6,11 +6,7 @@ import logging
 import secrets
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
-from functools import cache
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from time import perf_counter
-from typing import Any
 
 import sqlalchemy as sa
 from flask import Flask
@@ -19,18 +15,17 @@ from werkzeug.test import EnvironBuilder, run_wsgi_app
 from invitations_plugin.models import History, Invitation
 from sample_store.database import db
 from sample_store.models import Customer
-from tests.support.databases import Databases, server_url
 from tests.support.stores import SEND, Store, Visitor
 
 from . import by_hand, smtp
-from .report import Section, table
+from .places import Places, both
+from .report import Section, times_table
 from .timing import WARM_UP, Contender, Make, Once, Times, take_turns
 
 FRIENDS = 5
 GOAL = 2.0
 OURS, PEER = "ours", "by hand, outbox"
 NO_LIMITS = {f"INVITATIONS_MAX_{name}": 0 for name in ("PER_HOUR", "PER_DAY", "PENDING")}
-HEADS = ("variant", "p50 ms", "p95 ms", f"times '{PEER}'", "requests")
 TITLE = "Send five invitations"
 ABOUT = f"""One POST with five new addresses, as the server's work from the WSGI call to the end of
 the answer. Each variant has a process and a database of its own; all take turns, in an order
@@ -48,66 +43,23 @@ that changes each round. Limits are off.
 def measure(requests: int) -> Section:
     """Compare all of them on both databases."""
     parts = [ABOUT]
-    with TemporaryDirectory() as name, ExitStack() as stack:
-        folder = Path(name)
-        server = cache(lambda: server_url(folder))
-        databases = stack.enter_context(closing(Databases(folder, server, "bench")))
-        for kind in ("sqlite", "postgresql"):
-            places = _Places(databases, kind, folder / kind)
-            found = take_turns(_contenders(places, stack), requests, f"send, {kind}")
-            places.check(found)
-            parts.append(_told(places.version(), found))
+    for places in both():
+        with ExitStack() as stack:
+            found = take_turns(_contenders(places, stack), requests, f"send, {places.kind}")
+        _check(places, found)
+        parts.append(_told(places.version(), found))
     return Section(TITLE, "\n\n".join(parts))
 
 
-class _Places:
-    """A database for each contender, with the tables and the people of the sample store."""
-
-    def __init__(self, databases: Databases, kind: str, folder: Path) -> None:
-        self.folder = folder
-        self._hand_out = databases.sqlite if kind == "sqlite" else databases.postgresql
-        self._urls: dict[str, str] = {}
-        folder.mkdir()
-
-    def url(self, name: str) -> str:
-        slug = "".join(letter for letter in name if letter.isalnum())
-        url = self._hand_out(f"bench_{slug}", self._prepare, self.folder)
-        with closing(self._store(url)) as store:
-            store.seed()
-        self._urls[name] = url
-        return url
-
-    def check(self, found: dict[str, Times]) -> None:
-        """Find out whether everybody did the work, all of it."""
-        for name, times in found.items():
-            expected = (len(times.seconds) + WARM_UP) * FRIENDS
-            for model in (Invitation, History):
-                query = sa.select(sa.func.count()).select_from(model)
-                written = self._scalar(name, query.where(_is_creation(model)))
-                if written != expected:
-                    raise RuntimeError(f"{name} wrote {written} {model.__tablename__}")
-
-    def version(self) -> str:
-        """Return the name and version of the database."""
-        engine = sa.create_engine(next(iter(self._urls.values())))
-        with closing(engine.raw_connection()):
-            number = ".".join(map(str, engine.dialect.server_version_info or ()))
-        engine.dispose()
-        return f"{'SQLite' if engine.dialect.name == 'sqlite' else 'PostgreSQL'} {number}"
-
-    def _scalar(self, name: str, query: Any) -> int:
-        engine = sa.create_engine(self._urls[name])
-        with engine.connect() as connection:
-            value = connection.scalar(query)
-        engine.dispose()
-        return int(value)
-
-    def _store(self, url: str) -> Store:
-        return Store(DATABASE_URL=url, INSTANCE_PATH=str(self.folder), INVITATIONS_DELIVERY="none")
-
-    def _prepare(self, url: str) -> None:
-        with closing(self._store(url)) as store:
-            store.prepare()
+def _check(places: Places, found: dict[str, Times]) -> None:
+    """Find out whether everybody did the work, all of it."""
+    for name, times in found.items():
+        expected = (len(times.seconds) + WARM_UP) * FRIENDS
+        for model in (Invitation, History):
+            query = sa.select(sa.func.count()).select_from(model)
+            written = places.scalar(name, query.where(_is_creation(model)))
+            if written != expected:
+                raise RuntimeError(f"{name} wrote {written} {model.__tablename__}")
 
 
 def _is_creation(model: type[Invitation] | type[History]) -> sa.ColumnElement[bool]:
@@ -115,7 +67,7 @@ def _is_creation(model: type[Invitation] | type[History]) -> sa.ColumnElement[bo
     return History.action == "create" if model is History else sa.true()
 
 
-def _contenders(places: _Places, stack: ExitStack) -> Iterator[Contender]:
+def _contenders(places: Places, stack: ExitStack) -> Iterator[Contender]:
     local, far, silent = (stack.enter_context(smtp.server(delay)) for delay in (0, 0.01, None))
     folder = str(places.folder)
 
@@ -194,18 +146,7 @@ class _Form:
 
 def _told(database: str, found: dict[str, Times]) -> str:
     """Return the table of one database, and whether the goal is reached."""
-    base = found[PEER].p50
-    rows = [
-        (
-            name,
-            f"{times.p50 * 1000:.2f}",
-            f"{times.p95 * 1000:.2f}",
-            f"{times.p50 / base:.2f}",
-            str(len(times.seconds)),
-        )
-        for name, times in found.items()
-    ]
-    ratio = found[OURS].p50 / base
+    ratio = found[OURS].p50 / found[PEER].p50
     verdict = "reached" if ratio <= GOAL else "missed"
     goal = f"Goal: at most {GOAL:g} times '{PEER}': {ratio:.2f}, {verdict}."
-    return f"**{database}**\n\n{table(HEADS, rows)}\n\n{goal}"
+    return f"**{database}**\n\n{times_table('variant', found, PEER)}\n\n{goal}"

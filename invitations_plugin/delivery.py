@@ -11,6 +11,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from . import mailboxes, outbox
+from .accounts import has_account, inviter_is_active
 from .clock import now
 from .database import Busy, atomically, session
 from .events import announce
@@ -32,7 +33,7 @@ from .smtp import (
     connect,
     describe,
 )
-from .state import host, settings_of, store_view
+from .state import settings_of, store_view
 
 log = logging.getLogger(__name__)
 
@@ -178,13 +179,9 @@ def _begin(db: Session, entry: Entry) -> Message | NotNow:
         outbox.wait(db, entry, row, turn, settings)
         return NotNow.WAITS
     outbox.mark_sending(db, entry)
-    row.existing_customer = _has_account(row)
+    # Found out here, where no sender can time it.
+    row.existing_customer = has_account(row)
     return invitation_sent(row, view, settings, entry.message_id)
-
-
-def _has_account(row: Invitation) -> bool:
-    """Return whether the address is a customer's: found out here, where no sender can time it."""
-    return row.email is not None and host().customer_by_email(row.email, row.website) is not None
 
 
 def _reason_to_skip(db: Session, row: Invitation | None) -> str | None:
@@ -195,6 +192,8 @@ def _reason_to_skip(db: Session, row: Invitation | None) -> str | None:
         return row.status
     if row.expires_at <= now():
         return "expired"
+    if not inviter_is_active(row):
+        return "inviter disabled"
     return "opted out" if is_opted_out(db, row.recipient_hash) else None
 
 

@@ -90,6 +90,7 @@ class Host:
     registration_endpoints: Sequence[str] = ()
     registration_form: type[Any] | None = None
     email_field = "email"
+    captcha_field = "captcha"
     base = "base.html"
     blocks: Mapping[str, str] = {"content": "content", "title": "title"}
 
@@ -133,9 +134,9 @@ class Host:
         """Return the code of the customer's group; the default is the first group."""
         return self.groups()[0].code
 
-    def website(self, customer: Any) -> str:
-        """Return the code of the website the customer belongs to."""
-        return self.current_store_view().website
+    def is_active(self, customer: Any) -> bool:
+        """Return whether the account may be used; a disabled customer's invitations rest."""
+        return True
 
     def customer_since(self, customer: Any) -> datetime | None:
         """Return when the account was made, in UTC, None where the store does not know."""
@@ -187,6 +188,15 @@ class Host:
         """Return the orders of these customers, for the conversions report."""
         return ()
 
+    def captcha(self) -> str | None:
+        """Return why this registration's CAPTCHA does not pass, in the reader's language.
+
+        None where it does. It is asked once for each POST to a registration endpoint, with
+        a link or without; staff are not asked. The form shows the answer at
+        :attr:`captcha_field`, or at the address where it has no such field.
+        """
+        return None
+
     def login_url(self, next_url: str) -> str | None:
         """Return where to sign in and come back, or None to answer 401."""
         return None
@@ -196,7 +206,7 @@ class Host:
         return url_for(self.registration_endpoints[0])
 
     def home_url(self) -> str:
-        """Return where the back office leads back to."""
+        """Return the shop's first page: where our pages lead back to."""
         return f"{request.script_root}/"
 
     def context(self) -> Mapping[str, Any]:
@@ -293,11 +303,20 @@ class FlaskLoginHost(Host):
         value = getattr(customer, "created_at", None)
         return value if isinstance(value, datetime) else None
 
+    def is_active(self, customer: Any) -> bool:
+        """Return Flask-Login's ``is_active``, true where the customer has none."""
+        return bool(getattr(customer, "is_active", True))
+
     def customers(self, keys: Iterable[str]) -> dict[str, Any]:
         """Return the customers with these primary keys."""
-        column = sa.inspect(self.customer_model).primary_key[0]
-        values = [value for key in keys if (value := _typed(column, key)) is not None]
-        found = session().scalars(sa.select(self.customer_model).where(column.in_(values)))
+        columns = sa.inspect(self.customer_model).primary_key
+        values = [value for key in keys if (value := _identity(columns, key)) is not None]
+        if not values:
+            return {}
+        is_one = sa.tuple_(*columns).in_(values)
+        if len(columns) == 1:
+            is_one = columns[0].in_([value for (value,) in values])
+        found = session().scalars(sa.select(self.customer_model).where(is_one))
         return {self.key(customer): customer for customer in found}
 
     def customer_by_email(self, email: str, website: str) -> Any | None:
@@ -346,9 +365,11 @@ def _has(user: Any, flag: property) -> bool:
     return any(flag is member for cls in type(user).__mro__ for member in vars(cls).values())
 
 
-def _typed(column: Any, key: str) -> Any | None:
-    """Turn a stored key into the type of the store's primary key, None if it cannot be."""
+def _identity(columns: Sequence[Any], key: str) -> tuple[Any, ...] | None:
+    """Turn a stored key into the values of the store's primary key, None if it cannot be."""
+    parts = key.split(",") if len(columns) > 1 else [key]
     try:
-        return column.type.python_type(key)
+        typed = zip(columns, parts, strict=True)
+        return tuple(column.type.python_type(part) for column, part in typed)
     except (TypeError, ValueError):
         return None

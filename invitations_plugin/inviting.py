@@ -15,7 +15,7 @@ from .clock import now
 from .database import insert_into
 from .host import StoreView
 from .lifecycle import SENDER, Actor, new_message_id, note_all
-from .limits import Inviter, Refused, check_limits, take_sender_turn
+from .limits import Inviter, Refused, check_limits, take_sender_turn, take_shares
 from .models import Invitation, Outbox, Status
 from .settings import Settings, read_domains
 
@@ -97,6 +97,9 @@ def invite(
     if done:
         return Made(done, wanted.addresses, skipped, is_new=False)
     _check(session, asked, found, settings)
+    if asked.inviter is not None:
+        made = len(wanted.addresses)
+        take_shares(session, asked.view.website, asked.inviter, made, skipped, settings)
     if not wanted.addresses:
         return Made([], [], skipped)
     return replace(_make(session, wanted, settings, hash_key, domain), skipped=skipped)

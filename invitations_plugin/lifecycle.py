@@ -7,20 +7,25 @@ that exclude each other exactly one happens, in whichever process.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from .clock import now
 from .models import History, Invitation, MailState, Outbox, Status, new_public_id
+from .opt_outs import is_among_opted_out
 from .settings import Settings
+from .turns import take_address_turn
 
 SENDER, STAFF, INVITEE, SYSTEM = "sender", "staff", "invitee", "system"
 OPEN: Final = (Status.NOT_SENT, Status.SENT)
+RENEWABLE: Final = (*OPEN, Status.EXPIRED)  # once the link has ended
+# What the rows of an inviter are kept under once the store deleted the account.
+ERASED: Final = "gone:"
 # A mail that is being handed over ends first: what replaced it would go beside it.
 NOT_LEAVING: Final = Invitation.mail_state != MailState.SENDING
 
@@ -215,8 +220,8 @@ def resend(
         raise TooSoon(possible_at)
     if row.status == Status.DECLINED:
         fresh = _fresh_mail(settings)
-        changes = {name: fresh[name] for name in ("mail_state", "mail_error", "expires_at")}
-        _pretend(session, row, actor, "resend", sender_canceled=False, **changes)
+        names = ("mail_state", "mail_error", "expires_at", "sender_canceled")
+        _pretend(session, row, actor, "resend", **{name: fresh[name] for name in names})
     else:
         name = "resend" if row.status in OPEN else "renew"
         move(
@@ -240,15 +245,16 @@ def _pretend(session: Session, row: Invitation, actor: Actor, action: str, **val
 def may_resend(row: Invitation, actor: Actor) -> bool:
     """Return whether a resend is open to this actor, the cool-down apart.
 
-    A declined invitation looks sent to its sender, so its resend looks possible.
+    A declined invitation looks sent to its sender, so its resend looks possible; a mail
+    whose link has ended waits for nothing any more.
     """
     if row.email is None or row.mail_state == MailState.SENDING:
         return False
-    waits = row.mail_state == MailState.QUEUED
+    waits = row.mail_state == MailState.QUEUED and row.expires_at > now()
     if row.mail_state == MailState.PARKED:
         waits = actor.kind != STAFF  # a person decides, and that is staff
     if row.status == Status.DECLINED:
-        return actor.kind == SENDER and not waits
+        return actor.kind == SENDER and (row.sender_canceled or not waits)
     if row.status == Status.DISCARDED and row.discarded_by != SENDER:
         return False
     if row.status == Status.NOT_SENT and waits:
@@ -256,10 +262,24 @@ def may_resend(row: Invitation, actor: Actor) -> bool:
     return is_legal("resend", row.status, actor) or is_legal("renew", row.status, actor)
 
 
+def seems_open(row: Invitation) -> bool:
+    """Return whether an invitation waits for an answer, as far as its sender may know."""
+    declined = row.status == Status.DECLINED and not row.sender_canceled
+    return row.expires_at > now() and (row.status in OPEN or declined)
+
+
+def is_seemingly_open() -> sa.ColumnElement[bool]:
+    """Return :func:`seems_open` as SQL."""
+    row = Invitation
+    declined = sa.and_(row.status == Status.DECLINED, ~row.sender_canceled)
+    return sa.and_(row.expires_at > now(), sa.or_(row.status.in_(OPEN), declined))
+
+
 def is_sendable() -> sa.ColumnElement[bool]:
     """Return as SQL what staff can send again: :func:`may_resend`, or reopen."""
     row = Invitation
-    waits = sa.and_(row.status == Status.NOT_SENT, row.mail_state == MailState.QUEUED)
+    queued = sa.and_(row.mail_state == MailState.QUEUED, row.expires_at > now())
+    waits = sa.and_(row.status == Status.NOT_SENT, queued)
     is_closed = row.status == Status.ACCEPTED
     return sa.and_(row.email.is_not(None), ~is_closed, ~waits, NOT_LEAVING)
 
@@ -311,11 +331,47 @@ def reopen(
 def _fresh_mail(settings: Settings) -> dict[str, Any]:
     return {
         "discarded_by": None,
+        "sender_canceled": False,
         "mail_state": MailState.QUEUED,
         "mail_error": None,
         "mail_tries": 0,
         "expires_at": now() + timedelta(days=settings.link_days),
+        "asked_at": None,
     }
+
+
+def ask(session: Session, public_id: str) -> None:
+    """Note once that an invited person wants a fresh link in place of one that ended by time.
+
+    For any other invitation, or none, the same statement changes nothing.
+    """
+    table = Invitation.__table__
+    asked = session.execute(
+        sa.update(table)  # type: ignore[arg-type]
+        .where(
+            table.c.public_id == public_id,
+            table.c.status.in_(RENEWABLE),
+            table.c.expires_at <= now(),
+            table.c.asked_at.is_(None),
+            table.c.email.is_not(None),
+            ~is_among_opted_out(table.c.recipient_hash),
+        )
+        .values(asked_at=now())
+        .returning(table.c.id, table.c.status)
+    ).first()
+    if asked is not None:
+        note(session, asked.id, THE_INVITEE, "ask", asked.status, asked.status)
+
+
+def is_asking(row: Invitation) -> bool:
+    """Return whether the invited person waits for a fresh link."""
+    return row.asked_at is not None and row.email is not None and row.status in RENEWABLE
+
+
+def asking() -> sa.ColumnElement[bool]:
+    """Return :func:`is_asking` as SQL."""
+    row = Invitation
+    return sa.and_(row.asked_at.is_not(None), row.email.is_not(None), row.status.in_(RENEWABLE))
 
 
 def discard(session: Session, row: Invitation, actor: Actor) -> None:
@@ -399,40 +455,132 @@ def decline(session: Session, row: Invitation) -> None:
     move(session, row, "decline", THE_INVITEE)
 
 
-def accept(session: Session, row: Any, customer_key: str) -> None:
+def accept(
+    session: Session,
+    row: Any,
+    customer_key: str,
+    *,
+    gone: Collection[str] = (),
+    reason: str | None = None,
+) -> None:
     """Tie an invitation to the account made through it, within the host's transaction.
+
+    ``gone`` are keys of accounts that the store has no more: what they accepted stands in
+    nobody's way.
 
     :raises IllegalMove: when it is closed.
     :raises LinkExpired: when its link has ended.
-    :raises Changed: when it was accepted or closed in this very moment.
+    :raises Changed: when it was accepted or closed in this very moment, or another
+        invitation of its address was.
     """
     at = now()
     if row.expires_at <= at:
         raise LinkExpired
-    _free_customer_key(session, customer_key)
-    guard = Invitation.__table__.c.expires_at > at
+    number, website, email_hash = row.id, row.website, row.email_hash
+    take_address_turn(session, website, email_hash)
+    _free_customer_keys(session, [customer_key, *gone])
+    guards = [
+        Invitation.__table__.c.expires_at > at,
+        ~accepted_others(number, website, email_hash).exists(),
+    ]
     values = {"registered_at": at, "customer_key": customer_key}
-    move(session, row, "accept", THE_INVITEE, values, guards=[guard])
+    move(session, row, "accept", THE_INVITEE, values, guards=guards, reason=reason)
+    _overtake(session, number, website, email_hash)
 
 
-def _free_customer_key(session: Session, customer_key: str) -> None:
-    """Untie an older row from a key that the store gives anew: that account is gone."""
+def accepted_others(number: int, website: str, email_hash: str) -> sa.Select[Any]:
+    """Return the query for the keys of accounts made by another invitation of an address."""
+    other = aliased(Invitation)
+    return sa.select(other.customer_key).where(
+        other.website == website,
+        other.email_hash == email_hash,
+        other.id != number,
+        other.status == Status.ACCEPTED,
+        other.customer_key.is_not(None),
+    )
+
+
+def _overtake(session: Session, number: int, website: str, email_hash: str) -> None:
+    """Note at the other inviters' invitations that their friend has an account now.
+
+    Their status stays, for a sender never learns who is a customer. A row that somebody
+    else changes just now is passed over: waiting for it here could lock up both, and the
+    guard of :func:`accept` holds without the flag.
+    """
+    row = Invitation
+    ids = session.scalars(
+        sa.select(row.id)
+        .where(row.website == website, row.email_hash == email_hash, row.id != number)
+        .where(row.status != Status.ACCEPTED)
+        .order_by(row.id)
+        .with_for_update(skip_locked=True, key_share=True)
+    ).all()
+    if not ids:
+        return
+    session.execute(
+        sa.update(row.__table__)  # type: ignore[arg-type]
+        .where(row.__table__.c.id.in_(ids))
+        .values(existing_customer=True)
+    )
+    note_all(session, ids, THE_SYSTEM, "overtaken", None, None)
+
+
+def _free_customer_keys(session: Session, keys: Collection[str]) -> None:
+    """Untie older rows from keys whose accounts are gone: the store may give a key anew."""
     table = Invitation.__table__
     session.execute(
         sa.update(table)  # type: ignore[arg-type]
-        .where(table.c.customer_key == customer_key)
+        .where(table.c.customer_key.in_(keys))
         .values(customer_key=None)
     )
 
 
 def forget_customer(session: Session, key: str) -> None:
-    """Untie the rows of a customer whose account is deleted: the key may be given anew."""
-    table = Invitation.__table__
-    gone = f"gone:{secrets.token_hex(8)}"
-    for column, value in ((table.c.inviter_key, gone), (table.c.customer_key, None)):
-        session.execute(
-            sa.update(table).where(column == key).values({column: value})  # type: ignore[arg-type]
+    """Take a customer whose account is deleted out of the rows; the key may be given anew.
+
+    What waits for an answer is closed, and names and messages go; what was accepted stays.
+    The first statement keeps the rows from everybody else until the end of the transaction,
+    so that the history tells exactly what each one was before.
+    """
+    _free_customer_keys(session, [key])
+    row, gone = Invitation.__table__, f"{ERASED}{secrets.token_hex(8)}"
+    unnamed = {"inviter_key": gone, "inviter_email": None, "inviter_name": "", "message": None}
+    session.execute(sa.update(row).where(row.c.inviter_key == key).values(unnamed))  # type: ignore[arg-type]
+    _unname_history(session, key, gone)
+    _close_all_of(session, gone)
+
+
+def _unname_history(session: Session, key: str, gone: str) -> None:
+    entry, row = History.__table__, Invitation.__table__
+    session.execute(
+        sa.update(entry)  # type: ignore[arg-type]
+        .where(
+            entry.c.invitation_id.in_(sa.select(row.c.id).where(row.c.inviter_key == gone)),
+            entry.c.actor_kind == SENDER,
+            entry.c.actor_key == key,
         )
+        .values(actor_key=gone, actor_name="")
+    )
+
+
+def _close_all_of(session: Session, inviter_key: str) -> None:
+    """Close what an erased inviter left open, however much, in two statements."""
+    row, entry, step = Invitation.__table__, History.__table__, MOVES["discard"]
+    is_open = sa.and_(row.c.inviter_key == inviter_key, row.c.status.in_(step.sources))
+    said = _note(0, Actor(SENDER, inviter_key), "cancel", None, step.target, "account deleted")
+    written: dict[str, Any] = {
+        name: sa.literal(value, entry.c[name].type) for name, value in said.items()
+    }
+    written |= {"invitation_id": row.c.id, "from_status": row.c.status}
+    notes = sa.select(*written.values()).where(is_open)
+    session.execute(
+        sa.insert(entry).from_select(list(written), notes, include_defaults=False)  # type: ignore[arg-type]
+    )
+    session.execute(
+        sa.update(row)  # type: ignore[arg-type]
+        .where(is_open)
+        .values(status=step.target, discarded_by=SENDER, version=row.c.version + 1)
+    )
 
 
 def expire_due(session: Session, limit: int = 1000) -> int:

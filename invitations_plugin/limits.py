@@ -15,12 +15,15 @@ import sqlalchemy as sa
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from .clock import now
-from .lifecycle import OPEN
-from .models import Invitation, MailState, Status
+from .lifecycle import is_seemingly_open
+from .models import Invitation, MailState
 from .settings import Settings
+from .throttle import Window, WindowFull
+from .throttle import count as take
 from .turns import take_turn
 
 HOUR, DAY, PENDING, LIFETIME, NEW, ALL = "hour", "day", "pending", "lifetime", "new", "all"
+SKIPPED = "skipped"
 LENGTHS: Final = {HOUR: timedelta(hours=1), DAY: timedelta(days=1)}
 
 
@@ -69,24 +72,42 @@ def check_limits(session: Session, inviter: Inviter, count: int, settings: Setti
     check_pending(session, inviter.key, count, settings)
 
 
+def take_shares(
+    session: Session, website: str, inviter: Inviter, made: int, skipped: int, settings: Settings
+) -> None:
+    """Take a submission out of what is counted apart from the rows, and by the day.
+
+    That is what all customers of a website make, and how many customers of the store a
+    sender was told of: they leave no row.
+
+    :raises LimitReached: when it does not fit; nothing was taken then.
+    """
+    _take(session, SKIPPED, inviter.key, settings.max_per_day, skipped)
+    _take(session, ALL, website, settings.max_of_all_per_day, made)  # last: all wait for it
+
+
+def _take(session: Session, window: str, subject: str, limit: int, amount: int) -> None:
+    if not limit or not amount:
+        return
+    try:
+        take(session, Window(window, LENGTHS[DAY], limit), subject, amount)
+    except WindowFull as full:
+        shown = ALL if window == ALL else DAY
+        raise LimitReached(shown, limit, now() + timedelta(seconds=full.wait)) from full
+
+
 def check_pending(session: Session, key: str, count: int, settings: Settings) -> None:
-    """Compare what waits for an answer with the limit; a declined one seems to wait.
+    """Compare what waits for an answer, as far as the sender may know, with the limit.
 
     :raises LimitReached: when ``count`` more would be too many.
     """
     limit = settings.max_pending
     if not limit:
         return
-    row, at = Invitation, now()
-    seems_open = sa.and_(row.status == Status.DECLINED, ~row.sender_canceled)
-    waiting = [
-        *_made_by(key),
-        sa.or_(row.status.in_(OPEN), seems_open),
-        row.expires_at > at,
-    ]
+    waiting = [*_made_by(key), is_seemingly_open()]
     over = _count(session, waiting) + count - limit
     if over > 0:
-        raise LimitReached(PENDING, limit, _nth(session, row.expires_at, over, waiting))
+        raise LimitReached(PENDING, limit, _nth(session, Invitation.expires_at, over, waiting))
 
 
 def _made_by(key: str) -> list[sa.ColumnElement[bool]]:

@@ -6,7 +6,7 @@ import hashlib
 from typing import Any
 from urllib.parse import urlsplit
 
-from flask import Flask, current_app
+from flask import current_app
 from itsdangerous import BadSignature, Signer
 from itsdangerous.encoding import base64_decode, base64_encode
 
@@ -51,12 +51,12 @@ def unsign(link: str, purpose: str) -> str:
     return value
 
 
-def base_url(view: StoreView, app: Flask | None = None) -> str:
+def base_url(view: StoreView) -> str:
     """Return the address of a store view, from configuration and never from a request.
 
     :raises RuntimeError: when nothing configures it.
     """
-    config = (app or current_app).config
+    config = current_app.config
     given = view.base_url or config["INVITATIONS_BASE_URL"]
     if given:
         parts = urlsplit(given)

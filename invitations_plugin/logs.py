@@ -11,7 +11,9 @@ T = TypeVar("T")
 
 # Werkzeug's and gunicorn's loggers of requests.
 ACCESS_LOGS = ("werkzeug", "gunicorn.access", "waitress", "hypercorn.access", "uvicorn.access")
-LINK = re.compile(r"(?<=[\w-]{22}\.)[\w-]{20,}")  # a row's random id has 22, a hash has more
+CHARACTER = r"(?:[\w-]|%[0-9a-f]{2})"  # any may be written by its code, and the dot as well
+# A row's random id has 22 characters, a hash has more.
+LINK = re.compile(rf"({CHARACTER}{{22}}(?:\.|%2e)){CHARACTER}{{20,}}", re.IGNORECASE)
 
 
 class MaskLinks(logging.Filter):
@@ -32,7 +34,7 @@ class MaskLinks(logging.Filter):
 
 def mask(value: T) -> T:
     """Return a text with every link's signature replaced; other values as they are."""
-    return LINK.sub("***", value) if isinstance(value, str) else value  # type: ignore[return-value]
+    return LINK.sub(r"\1***", value) if isinstance(value, str) else value  # type: ignore[return-value]
 
 
 def init_logs(app_name: str) -> None:

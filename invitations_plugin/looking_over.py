@@ -51,11 +51,8 @@ class Review:
 
     def wanted(self, key: str | None) -> list[Address]:
         """Return what is to be invited, with what this very form invited before."""
-        return [
-            line.pasted.address
-            for line in self.lines
-            if line.pasted.address is not None and (line.verdict == Verdict.NEW or _is_own(line, key))
-        ]
+        chosen = [line for line in self.lines if line.verdict == Verdict.NEW or _is_own(line, key)]
+        return [line.pasted.address for line in chosen if line.pasted.address is not None]
 
 
 def _is_own(line: Line, key: str | None) -> bool:
@@ -101,5 +98,5 @@ def look_over(
 
 
 def _line(pasted: Pasted, verdict: Verdict, found: dict[str, Invitation]) -> Line:
-    is_invited = pasted.address is not None and verdict == Verdict.INVITED
-    return Line(pasted, verdict, found[pasted.address.identity] if is_invited else None)
+    address = pasted.address if verdict == Verdict.INVITED else None
+    return Line(pasted, verdict, found[address.identity] if address is not None else None)

@@ -94,7 +94,8 @@ class Invitation(Base):
     ``inviter_key`` is "" where staff invited. ``email`` is the address as mail goes to
     it, empty once purged; ``email_hash`` outlives it and keeps the row unique;
     ``recipient_hash`` folds tags and counts what one mailbox receives. ``sender_canceled``
-    is what a sender believes to have canceled after the invited person declined.
+    is what a sender believes to have canceled after the invited person declined;
+    ``asked_at`` is when the invited person asked for a fresh link, empty once it is sent.
     """
 
     __tablename__ = "invitations_invitation"
@@ -124,7 +125,23 @@ class Invitation(Base):
         sa.Index(None, "status", "id"),
         sa.Index(None, "website", "id"),
         sa.Index(None, "group_code", "id"),
-        sa.Index(None, "inviter_key", "id"),
+        # All that a sender's status is made of: a filter reads no row that it does not show.
+        sa.Index(
+            "ix_invitations_invitation_inviter_key_seen",
+            "inviter_key",
+            "id",
+            "status",
+            "mail_state",
+            "expires_at",
+            "sender_canceled",
+        ),
+        sa.Index(
+            "ix_invitations_invitation_inviter_key_asked_id",
+            "inviter_key",
+            "id",
+            sqlite_where=sa.text("asked_at IS NOT NULL"),
+            postgresql_where=sa.text("asked_at IS NOT NULL"),
+        ),
         sa.Index(None, "email_hash"),
         sa.Index(None, "recipient_hash", "last_sent_at"),
         sa.Index(
@@ -159,6 +176,7 @@ class Invitation(Base):
     last_sent_at: Mapped[datetime | None]
     registered_at: Mapped[datetime | None]
     expires_at: Mapped[datetime]
+    asked_at: Mapped[datetime | None]
     purged_at: Mapped[datetime | None]
     customer_key: Mapped[str | None] = mapped_column(HostKey)
     existing_customer: Mapped[bool] = mapped_column(default=False)
@@ -244,13 +262,17 @@ class OptOut(Base):
 
 
 class Quota(Base):
-    """A row that two submissions of one sender take in turn, so that counts hold."""
+    """What a subject took: of a window until it ends, or turns that are taken one by one.
+
+    The row that two submissions of one sender take in turn has no end.
+    """
 
     __tablename__ = "invitations_quota"
 
     subject: Mapped[str] = mapped_column(sa.String(160), primary_key=True)
     taken: Mapped[int] = mapped_column(sa.BigInteger(), default=0)
     updated_at: Mapped[datetime] = mapped_column(default=now)
+    ends_at: Mapped[datetime | None]
 
 
 class Job(Base):

@@ -28,3 +28,8 @@ def is_opted_out(session: Session, email_hash: str) -> bool:
 def opted_out_among(session: Session, hashes: Collection[str]) -> set[str]:
     """Return those of some mailboxes that opted out."""
     return set(session.scalars(sa.select(OptOut.email_hash).where(OptOut.email_hash.in_(hashes))))
+
+
+def is_among_opted_out(email_hash: sa.ColumnElement[str]) -> sa.ColumnElement[bool]:
+    """Return :func:`is_opted_out` as SQL, for a column."""
+    return sa.exists().where(OptOut.email_hash == email_hash)

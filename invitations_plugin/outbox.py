@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session
 
 from .clock import now
 from .database import atomically, session
-from .lifecycle import THE_SYSTEM, LifecycleError, move, note
+from .lifecycle import THE_SYSTEM, LifecycleError, move, note, seems_open
 from .mailboxes import WHILE_ONE_LEAVES
 from .models import Invitation, MailState, Outbox, OutboxState, Status
 from .settings import Settings
@@ -160,7 +160,8 @@ def _set_skipped(db: Session, row: Invitation, reason: str) -> None:
     if reason == "opted out":
         move(db, row, "send", THE_SYSTEM, as_if_sent, action="skip", reason=reason)
     else:
-        _set_mail(db, row.id, **as_if_sent if row.status == Status.DECLINED else values)
+        pretends = row.status == Status.DECLINED and seems_open(row)
+        _set_mail(db, row.id, **as_if_sent if pretends else values)
 
 
 def wait(db: Session, entry: Entry, row: Invitation, turn: datetime, settings: Settings) -> None:

@@ -12,20 +12,34 @@ from typing import Any, ParamSpec, TypeVar
 
 import sqlalchemy as sa
 from flask import Flask, Response, current_app, g, has_request_context, jsonify, request
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import ORMExecuteState, Session
 from werkzeug.exceptions import HTTPException
 
+from .accounts import gone_accounts
 from .addresses import BadAddress, hint, parse_address
+from .database import engine
 from .database import session as host_session
 from .events import announce
-from .held import held, is_unsafe, keep, release, remember
+from .held import (
+    await_no_sign_in,
+    find_unlinked,
+    held,
+    is_unsafe,
+    keep,
+    may_hold,
+    read,
+    release,
+    remember,
+    signed_in_with,
+)
 from .host import Host
 from .i18n import gettext, speaking
-from .lifecycle import LifecycleError, forget_customer
+from .lifecycle import THE_INVITEE, LifecycleError, forget_customer, note
 from .lifecycle import accept as accept_row
 from .models import Invitation
 from .rendering import render
-from .settings import BY_INVITATION_ONLY, INVITED_ADDRESS_ONLY, Settings
+from .settings import BY_INVITATION_ONLY, CREDIT_AND_GROUP, IGNORE, INVITED_ADDRESS_ONLY, Settings
 from .signals import invitation_accepted
 from .state import host, settings_of
 
@@ -52,6 +66,12 @@ class RegistrationRefused(HTTPException):
 class InvitationRequired(RegistrationRefused):
     """The store registers by invitation only, and this visitor holds no valid link."""
 
+    def context(self) -> dict[str, Any]:
+        """Return the ways on from here."""
+        home = host().home_url()
+        login = None if host().is_signed_in() else host().login_url(home)
+        return {"login_url": login, "home_url": home}
+
 
 class InvitationGone(RegistrationRefused):
     """The link was used or closed while the account was being created."""
@@ -59,6 +79,11 @@ class InvitationGone(RegistrationRefused):
     code = 404
     template = "storefront/gone.html"
     error = "invitation_gone"
+
+    def context(self) -> dict[str, Any]:
+        """Return the ways on."""
+        home = host().home_url()
+        return {"ask_here": False, "home_url": home, "login_url": host().login_url(home)}
 
     def text(self) -> str:
         """Return the neutral text."""
@@ -85,6 +110,26 @@ class AddressMismatch(RegistrationRefused):
         return mismatch_text(self.invited)
 
 
+class CaptchaFailed(RegistrationRefused):
+    """The store's CAPTCHA did not pass at a door that shows no form of ours."""
+
+    code = 422
+    template = "storefront/captcha.html"
+    error = "captcha_failed"
+
+    def __init__(self, reason: str) -> None:
+        super().__init__()
+        self.reason = reason
+
+    def context(self) -> dict[str, Any]:
+        """Return the store's words, and where to try again."""
+        return {"reason": self.reason, "register_url": host().registration_url()}
+
+    def text(self) -> str:
+        """Return what the store said."""
+        return self.reason
+
+
 def mismatch_text(invited: str) -> str:
     """Say which address an account made through this link has."""
     return gettext(
@@ -98,7 +143,7 @@ def init_registration(app: Flask, store: Host) -> None:
     """Put the gate before every view of an app, CSRF's check included."""
     app.before_request_funcs.setdefault(None, []).insert(0, gate)
     app.after_request(finish)
-    for refusal in (InvitationRequired, InvitationGone, AddressMismatch):
+    for refusal in (InvitationRequired, InvitationGone, AddressMismatch, CaptchaFailed):
         app.register_error_handler(refusal, answer_refusal)
     if store.registration_form is not None:
         _teach_form(store.registration_form)
@@ -106,10 +151,9 @@ def init_registration(app: Flask, store: Host) -> None:
 
 def gate() -> None:
     """Keep this request's link; close the store's doors where only the invited may enter."""
-    is_door = request.endpoint in host().registration_endpoints
-    if is_door or is_unsafe():
+    if _is_door() or is_unsafe() or may_hold():
         remember()
-    if is_door:
+    if _is_door():
         require_invitation()
 
 
@@ -153,12 +197,24 @@ def accept(customer: Any) -> bool:
 
     :raises RegistrationRefused: when the account must not be created.
     """
+    _check_captcha()
+    g.invitations_created = True
     row = _check(customer, is_registration=True)
     if row is None:
-        return False
+        return _recognise(customer)
     _assign_group(customer, row)
     host_session().flush()
     _accept(host_session(), customer, row)
+    return True
+
+
+def _recognise(customer: Any) -> bool:
+    """Accept what a new customer was invited by, without its link; return whether it was."""
+    row = _find_unlinked(customer)
+    host_session().flush()
+    if row is None or not _accept_unlinked(host_session(), customer, row):
+        return False
+    _assign_group_unlinked(customer, row)
     return True
 
 
@@ -170,14 +226,19 @@ def _before_flush(session: Session, context: Any, instances: Any) -> None:
     customers = _customers_in(session.new)
     if not customers:
         return
+    _check_captcha()
+    g.invitations_created = True
     customer, *others = customers
-    is_door = request.endpoint in host().registration_endpoints
-    row = _check(customer, is_registration=is_door)
+    row = _check(customer, is_registration=_is_door())
     if others:
         _check_uninvited()
-    if row is not None and current_app.extensions["invitations"].acceptance == "insert":
+    if current_app.extensions["invitations"].acceptance != "insert":
+        return
+    if row is not None:
         _assign_group(customer, row)
-        g.invitations_pending = (customer, row)
+        g.invitations_pending = (customer, row, True)
+    elif (unlinked := _find_unlinked(customer)) is not None:
+        g.invitations_pending = (customer, unlinked, False)
 
 
 @sa.event.listens_for(Session, "after_flush")
@@ -185,11 +246,25 @@ def _after_flush(session: Session, context: Any) -> None:
     """Tie the invitation to the customer who was inserted in this flush."""
     if not has_request_context() or g.get("invitations_pending") is None:
         return
-    customer, row = g.invitations_pending
+    customer, row, has_link = g.invitations_pending
     if customer not in session.new:
         return
     g.invitations_pending = None
-    _accept(session, customer, row)
+    if has_link:
+        _accept(session, customer, row)
+    elif _accept_unlinked(session, customer, row):
+        g.invitations_grouped = (customer, row)
+
+
+@sa.event.listens_for(Session, "after_flush_postexec")
+def _after_flush_postexec(session: Session, context: Any) -> None:
+    """Give the group of an invitation accepted without its link; the commit writes it.
+
+    Only once it is accepted: the account goes on as a plain one where that fails.
+    """
+    if has_request_context() and g.get("invitations_grouped") is not None:
+        customer, row = g.pop("invitations_grouped")
+        _assign_group_unlinked(customer, row)
 
 
 @sa.event.listens_for(Session, "after_commit")
@@ -213,7 +288,13 @@ def _before_statement(statement: ORMExecuteState) -> None:
         table = statement.statement.table  # type: ignore[attr-defined]
         is_customer = table is sa.inspect(model).local_table
     if is_customer:
+        _check_captcha()
+        g.invitations_created = True
         _check_uninvited()
+
+
+def _is_door() -> bool:
+    return request.endpoint in host().registration_endpoints
 
 
 def _customers_in(objects: Iterable[Any]) -> list[Any]:
@@ -255,6 +336,34 @@ def _check(customer: Any, *, is_registration: bool) -> Invitation | None:
     return None
 
 
+def _find_unlinked(customer: Any) -> Invitation | None:
+    """Return the invitation of a new customer who came without its link.
+
+    Only where a link would count, too, and this visitor holds none.
+    """
+    with host_session().no_autoflush:
+        settings = _settings()
+        is_off = not settings.enabled or settings.unlinked_registration == IGNORE
+        if is_off or held() is not None or _is_made_by_another(customer):
+            return None
+        return find_unlinked(host().email(customer))
+
+
+def _check_captcha() -> None:
+    """Refuse a registration whose CAPTCHA does not pass, whichever way it came."""
+    if _is_door() and (reason := _captcha_error()) is not None:
+        raise CaptchaFailed(reason)
+
+
+def _captcha_error() -> str | None:
+    """Ask the store's CAPTCHA, once for a form that is sent: most can be read only once."""
+    if "invitations_captcha" not in g:
+        is_asked = is_unsafe() and not host().is_staff()
+        g.invitations_captcha = host().captcha() if is_asked else None
+    reason: str | None = g.invitations_captcha
+    return reason
+
+
 def _check_uninvited() -> None:
     """Let an account be made without an invitation, by staff or in an open store."""
     if _by_invitation_only(_settings()) and not host().is_staff():
@@ -279,13 +388,30 @@ def _assign_group(customer: Any, row: Invitation) -> None:
     host().assign_group(customer, row.group_code if row.group_code in codes else codes[0])
 
 
-def _accept(session: Session, customer: Any, row: Invitation) -> None:
-    key = host().key(customer)
+def _assign_group_unlinked(customer: Any, row: Invitation) -> None:
+    """Give the group only where the store says that it verifies addresses."""
+    if _settings().unlinked_registration == CREDIT_AND_GROUP:
+        _assign_group(customer, row)
+
+
+def _accept(session: Session, customer: Any, row: Invitation, *, reason: str | None = None) -> None:
+    number, key = row.id, host().key(customer)
     try:
-        accept_row(session, row, key)
+        accept_row(session, row, key, gone=gone_accounts(row), reason=reason)
     except LifecycleError as error:
         raise InvitationGone from error
-    g.invitations_accepted = (row.id, key, customer)
+    g.invitations_accepted = (number, key, customer)
+
+
+def _accept_unlinked(session: Session, customer: Any, row: Invitation) -> bool:
+    """Accept an invitation without its link, unless it was closed in this very moment:
+    nobody promised this person anything, so the account goes on without it.
+    """
+    try:
+        _accept(session, customer, row, reason="without the link")
+    except InvitationGone:
+        return False
+    return True
 
 
 def finish(response: Response) -> Response:
@@ -296,9 +422,32 @@ def finish(response: Response) -> Response:
     if row is not None:
         release()
         announce(invitation_accepted, [row], customer=g.invitations_accepted[-1])
-    elif request.endpoint in host().registration_endpoints:
+    elif _is_door():
         keep()
+    link = signed_in_with() if response.status_code < 500 else None  # else nobody may know
+    if link is not None:
+        _note_sign_in(link)
     return response
+
+
+def _note_sign_in(link: str) -> None:
+    """Note once that somebody with an account signed in through a link, and let it go.
+
+    Whoever creates the account in this very request does not sign in to one they had. The
+    note has a transaction of its own: what the store left uncommitted is the store's.
+    """
+    if _is_door() or g.get("invitations_created"):
+        await_no_sign_in()
+        return
+    row = read(link)
+    release()
+    if row is None:
+        return
+    try:
+        with Session(engine()) as own, own.begin():
+            note(own, row.id, THE_INVITEE, "sign_in")
+    except SQLAlchemyError:
+        current_app.logger.exception("The sign-in through a link could not be noted")
 
 
 def _accepted_row() -> Invitation | None:
@@ -324,30 +473,48 @@ def _teach_form(form_class: type[Any]) -> None:
 
     def taught_process(self: Any, *args: Any, **kwargs: Any) -> None:
         process(self, *args, **kwargs)
-        row = _row_for_form(self)
-        field = self[host().email_field] if row is not None else None
-        if row is not None and field is not None and not field.data and not is_unsafe():
-            field.data = row.email
+        row = held() if _is_registration_form(self) and not is_unsafe() else None
+        if row is not None and not self[host().email_field].data:
+            self[host().email_field].data = row.email
 
     def taught_validate(self: Any, *args: Any, **kwargs: Any) -> bool:
         valid = bool(validate(self, *args, **kwargs))
-        row = _row_for_form(self)
-        if row is None or _settings().registered_address != INVITED_ADDRESS_ONLY:
+        if not _is_registration_form(self):
             return valid
-        field = self[host().email_field]
-        if field.errors or _is_invited(row, field.data or ""):
-            return valid
-        field.errors = [*field.errors, mismatch_text(row.email or "")]
-        return False
+        return all([valid, _passes_captcha(self), _has_invited_address(self)])
 
     form_class.process, form_class.validate = taught_process, taught_validate
     form_class._invitations_taught = True
 
 
-def _row_for_form(form: Any) -> Invitation | None:
-    """Return the invitation that a form on one of the store's doors is filled for."""
+def _is_registration_form(form: Any) -> bool:
+    """Return whether a form stands on one of the store's doors and asks for an address."""
     if not has_request_context() or "invitations" not in current_app.extensions:
-        return None
-    if request.endpoint not in host().registration_endpoints or host().email_field not in form:
-        return None
-    return held()
+        return False
+    return _is_door() and host().email_field in form
+
+
+def _passes_captcha(form: Any) -> bool:
+    """Show at its field why the CAPTCHA does not pass."""
+    reason = _captcha_error()
+    if reason is None:
+        return True
+    name = host().captcha_field
+    _add_error(form[name if name in form else host().email_field], reason)
+    return False
+
+
+def _has_invited_address(form: Any) -> bool:
+    """Show at the address that the invitation is for another one."""
+    row, field = held(), form[host().email_field]
+    if row is None or _settings().registered_address != INVITED_ADDRESS_ONLY:
+        return True
+    if _is_invited(row, field.data or ""):
+        return True
+    if not field.errors:
+        _add_error(field, mismatch_text(row.email or ""))
+    return False
+
+
+def _add_error(field: Any, text: str) -> None:
+    field.errors = [*field.errors, text]

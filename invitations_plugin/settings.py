@@ -36,6 +36,7 @@ SAME_AS_INVITER, DEFAULT_GROUP = "inviter", "default"
 BY_INVITATION_ONLY, AVAILABLE_TO_ALL = "invitation", "all"
 INVITED_ADDRESS_ONLY, ANY_ADDRESS = "invited", "any"
 SIGN_IN_LINK, SKIP = "link", "skip"
+CREDIT, CREDIT_AND_GROUP, IGNORE = "credit", "credit_group", "ignore"
 # What a customer group may have a value of its own for.
 GROUP_LIMITS = ("max_per_send", "max_per_hour", "max_per_day", "max_pending", "max_lifetime")
 
@@ -196,6 +197,21 @@ class Settings:
         choices={
             INVITED_ADDRESS_ONLY: n_("Invited Address Only"),
             ANY_ADDRESS: n_("Any Address"),
+        },
+    )
+    unlinked_registration: str = setting(
+        CREDIT,
+        n_("Registration of an Invited Address without Its Link"),
+        LINKS,
+        STORE_VIEW,
+        help=n_(
+            "What happens where everybody may register. Without the link nothing proves whose"
+            " address it is: assign the group only if the store verifies addresses first."
+        ),
+        choices={
+            CREDIT: n_("Credit the Inviter"),
+            CREDIT_AND_GROUP: n_("Credit the Inviter and Assign the Group"),
+            IGNORE: n_("Leave the Invitation Open"),
         },
     )
     resend_hours: int = setting(

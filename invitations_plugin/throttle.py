@@ -1,9 +1,14 @@
-"""A limit on guessing links, kept in the database so that all processes share it."""
+"""Limits on how much somebody may do in a while, kept in the database so that all processes
+share them.
+"""
 
 from __future__ import annotations
 
 import hashlib
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from ipaddress import IPv6Address, ip_address
+from math import ceil
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -12,37 +17,71 @@ from .clock import now
 from .database import insert_into
 from .models import Quota
 
-WINDOW = timedelta(minutes=1)
-MOST = 30  # dead links an address may open in one window
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """How much one subject may take in each stretch of time of this length."""
+
+    name: str
+    length: timedelta
+    most: int
 
 
-class TooManyGuesses(Exception):
-    """This visitor opened too many links that lead nowhere; ``wait`` in seconds."""
+GUESSES = Window("guess", timedelta(minutes=1), 30)  # dead links opened from one place
+
+
+class WindowFull(Exception):
+    """What was asked for does not fit into the running window; ``wait`` in seconds."""
 
     def __init__(self, wait: int) -> None:
         super().__init__(wait)
         self.wait = wait
 
 
-def count_guess(session: Session, address: str) -> None:
-    """Count one dead link that was opened from an IP address. The caller commits.
+def count(session: Session, window: Window, subject: str, amount: int = 1) -> None:
+    """Take an amount for a subject out of the running window, all of it or nothing.
 
-    :raises TooManyGuesses: above :data:`MOST` in the running minute.
+    The subject is kept as a hash only. The caller commits.
+
+    :raises WindowFull: when the amount does not fit; nothing was written then.
     """
-    started = now().replace(second=0, microsecond=0)
-    subject = f"guess:{hashlib.sha256(address.encode()).hexdigest()[:32]}:{started:%Y%m%d%H%M}"
-    row = insert_into(session, Quota).values(subject=subject, taken=1, updated_at=now())
+    at = now()
+    ends = at - (at - datetime.min) % window.length + window.length
+    if amount > window.most or not _fits(session, window, subject, amount, ends):
+        raise WindowFull(ceil((ends - at).total_seconds()))
+
+
+def _fits(session: Session, window: Window, subject: str, amount: int, ends: datetime) -> bool:
+    digest = hashlib.sha256(subject.encode()).hexdigest()[:32]
+    upsert = insert_into(session, Quota).values(
+        subject=f"{window.name}:{digest}:{ends:%Y%m%d%H%M%S}",
+        taken=amount,
+        updated_at=now(),
+        ends_at=ends,
+    )
     taken = session.scalar(
-        row.on_conflict_do_update(
+        upsert.on_conflict_do_update(
             index_elements=[Quota.subject],
-            set_={"taken": Quota.taken + 1, "updated_at": now()},
+            set_={"taken": Quota.taken + amount, "updated_at": now()},
+            where=Quota.taken + amount <= window.most,
         ).returning(Quota.taken)
     )
-    if taken is not None and taken > MOST:
-        raise TooManyGuesses(max(1, int((started + WINDOW - now()).total_seconds()) + 1))
+    return taken is not None
 
 
-def forget_guesses(session: Session) -> None:
+def network(address: str) -> str:
+    """Return what one visitor's addresses have in common: of IPv6 the network, a /64."""
+    try:
+        found = ip_address(address)
+    except ValueError:
+        return address
+    if not isinstance(found, IPv6Address):
+        return str(found)
+    if found.ipv4_mapped is not None:
+        return str(found.ipv4_mapped)
+    return f"{IPv6Address(int(found) >> 64 << 64)}/64"
+
+
+def forget(session: Session) -> None:
     """Remove the counts of windows that are over."""
-    old = sa.and_(Quota.subject.startswith("guess:"), Quota.updated_at < now() - 2 * WINDOW)
-    session.execute(sa.delete(Quota).where(old))
+    session.execute(sa.delete(Quota).where(Quota.ends_at <= now()))

@@ -1,16 +1,21 @@
-"""Rows that two transactions take in turn, so that what they count holds."""
+"""Turns: of two transactions that must not cross, the second waits for the first one's end."""
 
 from __future__ import annotations
 
+from datetime import timedelta
+
+import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from .clock import now
 from .database import insert_into
 from .models import Quota
 
+LONGEST = timedelta(hours=1)  # no transaction lasts so long
+
 
 def take_turn(session: Session, subject: str) -> None:
-    """Hold the row of this name until the commit; whoever else wants it waits."""
+    """Hold a subject's row until the commit: two who take it come one after the other."""
     row = insert_into(session, Quota).values(subject=subject, taken=1, updated_at=now())
     session.execute(
         row.on_conflict_do_update(
@@ -18,3 +23,14 @@ def take_turn(session: Session, subject: str) -> None:
             set_={"taken": Quota.taken + 1, "updated_at": now()},
         )
     )
+
+
+def take_address_turn(session: Session, website: str, email_hash: str) -> None:
+    """Take the turn of an invited address: one invitation of it is accepted at a time."""
+    take_turn(session, f"address:{website}:{email_hash}")
+
+
+def forget_turns(session: Session) -> None:
+    """Remove the rows whose turn is over; a count has an end of its own. The caller commits."""
+    old = sa.and_(Quota.ends_at.is_(None), Quota.updated_at < now() - LONGEST)
+    session.execute(sa.delete(Quota).where(old))

@@ -20,7 +20,8 @@ from . import delivery, jobs
 from .database import atomically, session
 from .lifecycle import expire_due
 from .state import State
-from .throttle import forget_guesses
+from .throttle import forget
+from .turns import forget_turns
 
 log = logging.getLogger(__name__)
 
@@ -69,7 +70,8 @@ class Clock:
         if time.monotonic() >= self._next_upkeep:
             self._next_upkeep = time.monotonic() + HOUR
             expire_all()
-            atomically(lambda: forget_guesses(session()))
+            atomically(lambda: forget(session()))
+            atomically(lambda: forget_turns(session()))
             atomically(lambda: jobs.forget(session()))
         is_done = jobs.run_all(self._after(TURN))
         if time.monotonic() >= self._next_mail:

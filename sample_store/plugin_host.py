@@ -39,9 +39,6 @@ class StoreHost(FlaskLoginHost):
     def group(self, customer: Customer) -> str:
         return customer.group_code
 
-    def website(self, customer: Customer) -> str:
-        return customer.website_code
-
     def customer_by_email(self, email: str, website: str) -> Customer | None:
         return db.session.scalars(
             sa.select(Customer).where(

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from flask import Blueprint, Flask
 from flask_login import LoginManager
+from flask_sqlalchemy import SQLAlchemy
 
 from invitations_plugin import FlaskLoginHost, Host, Invitations, upgrade
 
@@ -192,6 +193,36 @@ def test_a_key_is_the_primary_key_as_text(make_store: MakeStore) -> None:
         assert key == str(uuid.UUID(key))
         assert mounted.customers([key, "no uuid", str(uuid.uuid4())]) == {key: member}
         assert mounted.customer_by_email(ANNA, "base") is None
+
+
+def test_a_key_of_several_parts_reads_back() -> None:
+    own = SQLAlchemy()
+
+    class Shopper(own.Model):  # type: ignore[misc, name-defined]
+        shop = own.Column(own.String(8), primary_key=True)
+        number = own.Column(own.Integer, primary_key=True)
+
+    app = Flask(__name__)
+    app.config["SQLALCHEMY_DATABASE_URI"] = "sqlite://"
+    own.init_app(app)
+    with app.app_context():
+        own.create_all()
+        own.session.add_all([Shopper(shop=each, number=7) for each in ("east", "west")])
+        own.session.commit()
+        store = FlaskLoginHost(Shopper, register="join")
+        found = store.customers(["west,7", "west,8", "west", "west,seven", "east,7,7"])
+        assert [(each.shop, each.number) for each in found.values()] == [("west", 7)]
+        assert list(found) == ["west,7"]
+        assert store.customers([]) == {}
+
+
+@pytest.mark.parametrize(
+    ("values", "is_active"), [({}, True), ({"is_active": True}, True), ({"is_active": 0}, False)]
+)
+def test_an_account_may_be_used_unless_flask_login_says_otherwise(
+    values: dict[str, Any], is_active: bool
+) -> None:
+    assert host().is_active(SimpleNamespace(**values)) is is_active
 
 
 @pytest.mark.parametrize(

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable
+from datetime import UTC, timedelta
 
 import pytest
+import time_machine
 
 from .support.sink import Sink
 from .support.snapshots import contents
@@ -75,6 +78,39 @@ def test_links_outlive_a_change_of_the_secret_key(
     assert any_store.visitor().get(link).status_code == 302
     config.update(SECRET_KEY_FALLBACKS=[])
     assert any_store.visitor().get(link).status_code == 404
+
+
+@pytest.mark.parametrize("ahead", [5, 5 * 60])
+def test_a_link_from_a_node_whose_clock_is_ahead_opens_at_once(
+    any_store: Store, link_for: Callable[..., str], friend: MakeFriend, ahead: int
+) -> None:
+    here = time.time()
+    with time_machine.travel(here + ahead, tick=False):
+        link = link_for()
+    with time_machine.travel(here, tick=False):
+        assert any_store.register(friend(link=link), ANNA).status_code == 302
+    assert any_store.invitation(ANNA).status == "accepted"
+
+
+@pytest.mark.parametrize(("seconds", "opens"), [(-1, True), (1, False)])
+def test_a_link_opens_until_its_last_second(
+    any_store: Store, link_for: Callable[..., str], seconds: int, opens: bool
+) -> None:
+    link = link_for()
+    end = any_store.invitation(ANNA).expires_at.replace(tzinfo=UTC)
+    with time_machine.travel(end + timedelta(seconds=seconds), tick=False):
+        answer = any_store.visitor().get(link)
+    assert answer.status_code == (302 if opens else 404)
+
+
+@pytest.mark.parametrize("query", ["token[]=x&token=y", "link=None", f"token={'x' * 100_000}"])
+def test_arguments_that_nobody_asked_for_change_nothing(
+    any_store: Store, link_for: Callable[..., str], query: str
+) -> None:
+    link = link_for()
+    assert any_store.visitor().get(f"{link}?{query}").location == WELCOME
+    assert any_store.visitor().get(f"/invitations/unknown?{query}").status_code == 404
+    assert any_store.visitor().get(f"{WELCOME}?{query}").status_code == 404
 
 
 def test_the_link_followed_last_is_the_one_that_counts(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -146,6 +147,48 @@ def test_a_failed_mail_that_is_sent_again_counts_again(
     assert again.status_code == 429
     assert "1 friend an hour" in Page(again).notices[0]
     assert store.invitation(ANNA).mail_state == "failed"
+
+
+# All customers together
+
+
+def test_all_customers_of_a_website_share_a_day(
+    store: Store, veronica: Visitor, later: Later
+) -> None:
+    store.setting("max_of_all_per_day", 3, "website", "main")
+    marcus = store.customer(MARCUS)
+    giulia = store.customer("giulia@example.com")
+    giulia.get(f"{SEND}?store=it")
+    assert veronica.send(ANNA, BEN).status_code == 302
+    said = refusal(marcus, ANNA, BEN)
+    assert said.startswith("The store sends up to 3 invitations a day. Nothing was sent. Try again")
+    assert marcus.send(ANNA).status_code == 302
+    refusal(veronica, "carl@example.com")
+    assert giulia.send(*many(5)).status_code == 302, "another website"
+    later(timedelta(days=1))
+    assert veronica.send("carl@example.com").status_code == 302
+
+
+def test_a_form_sent_twice_takes_once_from_the_store_s_day(store: Store, veronica: Visitor) -> None:
+    store.setting("max_of_all_per_day", 3)
+    page = veronica.get(SEND)
+    for _ in range(3):
+        assert veronica.send(ANNA, page=page).status_code == 302
+    assert veronica.send(BEN, "carl@example.com").status_code == 302
+
+
+def test_parallel_senders_do_not_pass_the_store_s_day(store: Store, veronica: Visitor) -> None:
+    store.setting("max_of_all_per_day", 10)
+    senders = [(veronica, "v"), (store.customer(MARCUS), "m")]
+    for sender, _ in senders:
+        sender.get(SEND)
+    forms = {name: [{"emails-0": f"{name}{each}"} for each in many(10)] for _, name in senders}
+    with ThreadPoolExecutor(2) as pool:
+        answers = list(pool.map(lambda who: at_once(store, who[0], forms[who[1]]), senders))
+    assert (
+        sorted(each.status_code for group in answers for each in group) == [302] * 10 + [429] * 10
+    )
+    assert len(store.invitations()) == 10
 
 
 # Domains
@@ -351,6 +394,18 @@ def test_a_form_sent_twice_tells_the_same_skipped_customers(
     ]
     assert told[0] == told[1]
     assert len(store.invitations()) == 1
+
+
+def test_asking_who_is_a_customer_has_the_limit_of_a_day(
+    store: Store, veronica: Visitor, later: Later
+) -> None:
+    store.setting("existing_customers", "skip")
+    store.setting("max_per_day", 2)
+    for _ in range(2):
+        assert veronica.send(MARCUS).status_code == 302
+    assert "2 friends a day" in refusal(veronica, MARCUS)
+    later(timedelta(days=1))
+    assert veronica.send(MARCUS).status_code == 302
 
 
 def test_an_own_friend_who_joined_is_invited_already_and_not_skipped(

@@ -81,6 +81,13 @@ def test_a_link_with_any_character_altered_is_refused() -> None:
 
 
 @pytest.mark.usefixtures("in_app")
+def test_a_link_in_another_case_or_with_more_around_it_is_refused() -> None:
+    link = sign(new_public_id(), INVITATION)
+    around = [f"{link}{more}" for more in ("%00", "\x00", "==", ".", " ", "\r\n", "/", f".{link}")]
+    assert not any(map(is_read, [*around, *(link[:at] + link[at:].swapcase() for at in range(5))]))
+
+
+@pytest.mark.usefixtures("in_app")
 def test_a_link_with_a_character_more_or_less_is_refused() -> None:
     link = sign(new_public_id(), INVITATION)
     places = range(len(link) + 1)

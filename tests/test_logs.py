@@ -122,6 +122,22 @@ def test_the_log_of_a_server_shows_no_usable_link(
         assert store.visitor().get(link).status_code in (200, 302)
 
 
+@pytest.mark.parametrize("dot", [".", "%2E", "%2e"])
+@pytest.mark.parametrize("letter", ["{}", "%{:02X}"], ids=["plain", "coded"])
+def test_a_link_is_masked_however_it_is_written(
+    store: Store, mail: Mail, caplog: pytest.LogCaptureFixture, dot: str, letter: str
+) -> None:
+    caplog.set_level(logging.INFO)
+    start, _, secret = mail.link.rpartition(".")
+    first = secret[0] if letter == "{}" else letter.format(ord(secret[0]))
+    spelt = f"{start}{dot}{first}{secret[1:]}"
+    assert store.visitor().get(spelt).status_code == 302
+    write_like_uvicorn(spelt)
+    (line,) = messages(caplog, "uvicorn.access")
+    assert secret[1:] not in line
+    assert start in line
+
+
 def test_what_the_log_shows_cannot_be_followed(
     store: Store, mail: Mail, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from base64 import urlsafe_b64decode
 from html.parser import HTMLParser
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -16,7 +18,9 @@ from invitations_plugin.models import Invitation
 from invitations_plugin.settings import Settings
 from invitations_plugin.smtp import Message
 from invitations_plugin.state import store_view
+from sample_store.models import Customer
 
+from .support.outbox import many, queue
 from .support.rows import row
 from .support.sink import Mail, Sink
 from .support.stores import SEND, MakeStore, Store
@@ -265,6 +269,41 @@ def test_the_one_click_post_of_the_header_opts_out(shop: Store, sink: Sink) -> N
     shop.customer("marcus@example.com").send(ANNA)
     shop.deliver()
     assert len(sink.mails) == 1
+
+
+def test_two_hundred_links_have_nothing_in_common_and_nothing_to_read(
+    shop: Store, sink: Sink
+) -> None:
+    friends = queue(shop, *many(200))
+    assert shop.deliver().sent == len(friends)
+    made = [mail.link.rpartition("/")[2] for mail in sink.mails]
+    assert len(set(made)) == len(made)
+    ids, signatures = zip(*(link.split(".") for link in made), strict=True)
+    assert {len(each) for each in ids} == {22}  # 128 bits, and no room for a time or a number
+    # Each place but the last, which holds two bits, takes most of base64's letters.
+    assert all(len(set(letters)) > 32 for letters in list(zip(*ids, strict=True))[:-1])
+    assert len(set(signatures)) == len(made)
+    for mail, each in zip(sink.mails, ids, strict=True):
+        assert mail.recipients[0].encode() not in urlsafe_b64decode(f"{each}==")
+
+
+@pytest.mark.parametrize("letter", ["x", "ü", "\u4f60", "\U0001f600"])
+def test_a_mail_is_text_and_html_in_lines_that_every_server_takes(
+    shop: Store, sink: Sink, letter: str
+) -> None:
+    with shop.session() as db:
+        db.execute(sa.update(Customer).values(name=letter * 80))
+        db.commit()
+    mail = one_mail(shop, sink, message=letter * 1000)
+    assert max(map(len, mail.content.split(b"\r\n"))) <= 998
+    assert b"\n" not in mail.content.replace(b"\r\n", b"")
+    assert mail.message.get_content_type() == "multipart/alternative"
+    parts = [each for each in mail.message.walk() if not each.is_multipart()]
+    assert [each.get_content_type() for each in parts] == ["text/plain", "text/html"]
+    assert {each.get_content_charset() for each in parts} == {"utf-8"}
+    for part in (mail.text, mail.html):
+        assert letter * 1000 in part
+        assert mail.link in part
 
 
 def test_the_html_loads_nothing(shop: Store, sink: Sink) -> None:

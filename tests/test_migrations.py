@@ -15,7 +15,7 @@ from alembic.migration import MigrationContext
 from invitations_plugin import migrations
 from invitations_plugin.database import engine
 from invitations_plugin.doctor import examine
-from invitations_plugin.models import Base, Invitation
+from invitations_plugin.models import Base, Invitation, Quota
 
 from .second_host import app as second_app
 from .second_host.models import db
@@ -88,6 +88,38 @@ def test_the_tables_can_be_made_again(any_store: Store, restore: None) -> None:
     assert migrations.current(any_store.app) == migrations.newest()
     any_store.customer().send("anna@example.com")
     assert any_store.invitation("anna@example.com").status == "not_sent"
+
+
+def test_the_second_revision_keeps_every_row_both_ways(any_store: Store, restore: None) -> None:
+    any_store.customer().send("anna@example.com", "ben@example.com")
+    before = contents(any_store)
+    migrations.downgrade(any_store.app, "0001")
+    older = contents(any_store)
+    assert "asked_at" not in columns(any_store, "invitations_invitation")
+    assert len(older["invitations_invitation"]) == 2
+    for name in ("invitations_history", "invitations_outbox"):
+        assert older[name] == before[name] != []
+    migrations.upgrade(any_store.app)
+    assert contents(any_store) == before
+
+
+def test_old_counts_are_not_kept_without_an_end(any_store: Store, restore: None) -> None:
+    any_store.customer().send("anna@example.com")
+    migrations.downgrade(any_store.app, "0001")
+    old = sa.text(
+        "INSERT INTO invitations_quota VALUES ('guess:abc:202611220604', 3, '2026-11-22 06:04:00')"
+    )
+    with any_store.app.app_context(), engine().begin() as connection:
+        connection.execute(old)
+    migrations.upgrade(any_store.app)
+    with any_store.session() as db:
+        [kept] = db.scalars(sa.select(Quota.subject))
+    assert kept.startswith("sender:")
+
+
+def columns(store: Store, table: str) -> set[str]:
+    with store.app.app_context():
+        return {each["name"] for each in sa.inspect(engine()).get_columns(table)}
 
 
 def test_the_database_itself_keeps_the_rules(any_store: Store) -> None:

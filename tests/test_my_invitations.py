@@ -32,6 +32,11 @@ SEEN: dict[str, tuple[dict[str, Any], str, str]] = {
     ),
     "expired": ({"status": "expired"}, "expired", "Expired"),
     "ended just now": ({"status": "sent", "expires_at": ago(hours=1)}, "expired", "Expired"),
+    "ended while it waited": (
+        {"status": "not_sent", "expires_at": ago(hours=1)},
+        "expired",
+        "Expired",
+    ),
     "declined, then ended": (
         {"status": "declined", "expires_at": ago(hours=1)},
         "expired",
@@ -166,6 +171,13 @@ def test_after_the_cool_down_an_invitation_goes_out_again(
     assert len(sink.to("anna@example.com")) == 1
     assert Page(veronica.get(LIST)).statuses == {number: "sent"}
     assert f"{LIST}{number}/resend" not in Page(veronica.get(LIST)).actions()
+
+
+def test_how_long_a_link_lives_is_shown_once_its_mail_left(store: Store, veronica: Visitor) -> None:
+    veronica.send("anna@example.com")
+    assert not any("Valid until" in text for text in Page(veronica.get(LIST)).text("p"))
+    store.deliver()
+    assert any("Valid until" in text for text in Page(veronica.get(LIST)).text("p"))
 
 
 def test_a_mail_that_failed_for_good_can_go_out_again_at_once(

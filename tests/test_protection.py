@@ -22,6 +22,7 @@ CHANGING: dict[str, tuple[str, dict[str, Any]]] = {
     "invitations.send_rows": ("/account/invitations/send/rows", {"emails-0": "b", "add": "1"}),
     "invitations.resend": ("/account/invitations/{id}/resend", {}),
     "invitations.cancel": ("/account/invitations/{id}/cancel", {}),
+    "invitations_invitee.ask": ("{link}", {}),
     "invitations_invitee.decline": ("/invitations/decline", {}),
     "invitations_invitee.release": ("/invitations/release", {}),
     "invitations_invitee.opt_out": ("/invitations/opt-out/{out}", {}),
@@ -187,6 +188,22 @@ def test_looking_changes_nothing(scene: Scene, endpoint: str) -> None:
         answer = visitor.client.open(scene.path(SHOWING[endpoint]), method=method)
         assert answer.status_code < 500
         answer.close()
+    assert contents(scene.store) == before
+
+
+@pytest.mark.parametrize("endpoint", CHANGING)
+def test_a_form_sent_by_a_method_that_only_looks_changes_nothing(
+    scene: Scene, endpoint: str
+) -> None:
+    visitor = scene.visitor_for(endpoint)
+    before = contents(scene.store)
+    pattern, data = CHANGING[endpoint]
+    filled = {name: str(value).format(id=scene.id) for name, value in data.items()}
+    for method in ("GET", "HEAD"):
+        answer = visitor.client.open(
+            scene.path(pattern), method=method, data={"csrf_token": visitor.token} | filled
+        )
+        assert answer.status_code in (200, 404, 405)
     assert contents(scene.store) == before
 
 

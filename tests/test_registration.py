@@ -15,12 +15,20 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 from werkzeug.test import TestResponse
 
-from invitations_plugin import accept, held, invitation_accepted, invitation_required
+from invitations_plugin import (
+    accept,
+    held,
+    invitation_accepted,
+    invitation_required,
+    lifecycle,
+    registration,
+)
 from invitations_plugin.database import engine, session
+from invitations_plugin.models import Invitation
 
 from .second_host import create_app
 from .second_host.models import Member
-from .support.pages import statements
+from .support.pages import Page, statements
 from .support.second_store import SecondStore
 from .support.sink import Sink
 from .support.stores import LIST, MakeFriend, MakeStore, Store, Visitor
@@ -131,6 +139,7 @@ def test_a_rollback_takes_account_and_acceptance_back(any_store: Store, friend: 
 def test_a_failed_insert_that_the_store_catches_accepts_nothing(
     any_store: Store, friend: MakeFriend
 ) -> None:
+    any_store.setting("unlinked_registration", "ignore")
     visitor = friend()
     any_store.register(any_store.visitor(), ANNA)
     assert any_store.register(visitor, ANNA).status_code == 422
@@ -150,6 +159,7 @@ def test_a_store_that_goes_on_after_a_failed_insert_accepts_nothing(
             host.customer_by_email(ANNA, "main").password_hash = "another"
             session().commit()
 
+    any_store.setting("unlinked_registration", "ignore")
     door, visitor = add_door(any_store, try_and_go_on), friend()
     any_store.register(any_store.visitor(), ANNA)
     assert visitor.post(door).status_code == 200
@@ -274,6 +284,15 @@ def test_a_closed_store_shuts_its_door(any_store: Store, method: str) -> None:
     answer = any_store.visitor().client.open(any_store.register_path, method=method)
     assert answer.status_code == 403
     assert method == "HEAD" or CLOSED in answer.text
+
+
+def test_a_closed_store_shows_the_ways_on(any_store: Store) -> None:
+    close(any_store)
+    page = Page(any_store.visitor().get(any_store.register_path))
+    assert (page.link("Sign in") or "").startswith(any_store.sign_in_path)
+    assert page.link("Back to the store") == "/"
+    signed_in = Page(any_store.customer().get(any_store.register_path))
+    assert signed_in.link("Sign in") is None
 
 
 def test_the_gate_answers_before_the_token_is_asked_for(any_store: Store) -> None:
@@ -432,6 +451,240 @@ def test_of_two_inviters_the_one_whose_link_was_used_is_credited(
     assert any_store.customer_emails().count(ANNA) == 1
 
 
+# An open store, and an invited address that comes without its link.
+
+
+def test_an_invited_address_is_recognised_without_its_link(
+    any_store: Store, link_for: Callable[..., str]
+) -> None:
+    link = link_for()
+    assert any_store.register(any_store.visitor(), ANNA.upper()).status_code == 302
+    assert any_store.history(ANNA)[-1] == ("accept", "sent", "accepted", "invitee")
+    assert any_store.visitor().get(link).status_code == 404
+    page = any_store.staff().get(f"/admin/invitations/{any_store.invitation(ANNA).id}/")
+    assert "The address was registered without the link." in page.text
+
+
+def test_whoever_listens_is_told_of_one_without_its_link(
+    any_store: Store, link_for: Callable[..., str]
+) -> None:
+    told: list[str] = []
+
+    def hear(app: Flask, invitation: Any, **more: Any) -> None:
+        told.append(invitation.email)
+
+    link_for()
+    with invitation_accepted.connected_to(hear, any_store.app):
+        any_store.register(any_store.visitor(), ANNA)
+    assert told == [ANNA]
+
+
+@pytest.mark.parametrize(
+    ("choice", "found", "group"),
+    [
+        ("credit", "accepted", "general"),
+        ("credit_group", "accepted", "vip"),
+        ("ignore", "sent", "general"),
+    ],
+)
+def test_the_store_chooses_what_an_address_without_its_link_gets(
+    store: Store, choice: str, found: str, group: str
+) -> None:
+    store.setting("unlinked_registration", choice)
+    store.customer(store.other_inviter).send(ANNA)
+    store.deliver()
+    assert store.register(store.visitor(), ANNA).status_code == 302
+    assert (status(store), store.group_of(ANNA)) == (found, group)
+
+
+def test_of_several_the_one_who_invited_first_is_credited_without_the_link(
+    any_store: Store, link_for: Callable[..., str]
+) -> None:
+    first, second = any_store.other_inviter, any_store.inviter
+    for each in (first, second):
+        link_for(inviter=each)
+    any_store.register(any_store.visitor(), ANNA)
+    assert any_store.invitation(ANNA, first).status == "accepted"
+    assert any_store.invitation(ANNA, second).status == "sent"
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"expires_at": sa.text("created_at")},
+        {"status": "discarded", "discarded_by": "sender"},
+        {"status": "declined"},
+        {"website": "private"},
+    ],
+    ids=lambda values: next(iter(values)),
+)
+def test_what_no_link_would_open_is_not_recognised(
+    any_store: Store, link_for: Callable[..., str], values: dict[str, Any]
+) -> None:
+    link_for()
+    any_store.change(ANNA, **values)
+    before = status(any_store)
+    assert any_store.register(any_store.visitor(), ANNA).status_code == 302
+    assert status(any_store) == before
+
+
+def test_another_website_s_registration_is_not_recognised(store: Store, veronica: Visitor) -> None:
+    veronica.send(ANNA)
+    store.deliver()
+    visitor = store.visitor()
+    visitor.get("/?store=it")
+    assert store.register(visitor, ANNA).status_code == 302
+    assert status(store) == "sent"
+
+
+@pytest.mark.parametrize("who", ["marcus@example.com", "admin@example.com"])
+def test_an_invited_address_that_somebody_else_registers_is_not_recognised(
+    any_store: Store, link_for: Callable[..., str], who: str
+) -> None:
+    door = add_door(any_store, lambda: insert(any_store))
+    link_for()
+    visitor = any_store.customer(who)
+    visitor.get(any_store.form_path)
+    assert visitor.post(door, {"email": ANNA}).status_code == 200
+    assert ANNA in any_store.customer_emails()
+    assert status(any_store) == "sent"
+
+
+def test_a_script_s_customer_is_not_recognised(
+    any_store: Store, link_for: Callable[..., str]
+) -> None:
+    link_for()
+    with any_store.session() as db:
+        db.add(any_store.new_customer(ANNA))
+        db.commit()
+    assert status(any_store) == "sent"
+
+
+def test_the_held_link_wins_over_the_address(any_store: Store, friend: MakeFriend) -> None:
+    any_store.setting("registered_address", "any")
+    any_store.customer().send(BEN)
+    any_store.deliver()
+    any_store.register(friend(ANNA), BEN)
+    assert (status(any_store, ANNA), status(any_store, BEN)) == ("accepted", "sent")
+
+
+def test_the_held_link_wins_over_another_invited_address(
+    any_store: Store, friend: MakeFriend
+) -> None:
+    door = add_door(any_store, lambda: insert(any_store))
+    any_store.customer().send(BEN)
+    any_store.deliver()
+    assert friend(ANNA).post(door, {"email": BEN}).status_code == 200
+    assert (status(any_store, ANNA), status(any_store, BEN)) == ("sent", "sent")
+
+
+def test_an_invitation_closed_in_this_moment_leaves_a_plain_account(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def close_first(db: Session, row: Any, *given: Any, **more: Any) -> None:
+        change = sa.update(Invitation).values(status="discarded", discarded_by="staff", version=9)
+        db.execute(change, execution_options={"synchronize_session": False})
+        lifecycle.accept(db, row, *given, **more)
+
+    store.setting("unlinked_registration", "credit_group")
+    store.customer(store.other_inviter).send(ANNA)
+    store.deliver()
+    monkeypatch.setattr(registration, "accept_row", close_first)
+    assert store.register(store.visitor(), ANNA).status_code == 302
+    assert (status(store), store.group_of(ANNA)) == ("discarded", "general")
+
+
+# A CAPTCHA of the store's.
+
+
+def tell_of(store: Store, monkeypatch: pytest.MonkeyPatch, door: str) -> None:
+    """Make a view one of the registration endpoints."""
+    host = store.app.extensions["invitations"].host
+    monkeypatch.setattr(host, "registration_endpoints", (*host.registration_endpoints, door))
+
+
+@pytest.fixture
+def captcha(any_store: Store, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What the store says of each answer that is no "right"; one entry an asking."""
+    asked: list[str] = []
+
+    def answer() -> str | None:
+        given = request.get_json(silent=True) or request.form
+        asked.append(str(given.get("answer")))
+        return None if asked[-1] == "right" else "Please type the word again."
+
+    monkeypatch.setattr(any_store.app.extensions["invitations"].host, "captcha", answer)
+    return asked
+
+
+@pytest.mark.parametrize("has_link", [True, False], ids=["link", "no link"])
+def test_a_captcha_that_does_not_pass_is_said_in_the_form(
+    any_store: Store, friend: MakeFriend, captcha: list[str], has_link: bool
+) -> None:
+    visitor = friend() if has_link else any_store.visitor()
+    answer = any_store.register(visitor, ANNA, answer="wrong")
+    assert answer.status_code == 422
+    assert answer.text.count("Please type the word again.") >= 1
+    assert f'value="{ANNA}"' in answer.text
+    assert ANNA not in any_store.customer_emails()
+    assert any_store.register(visitor, ANNA, answer="right").status_code == 302
+    assert captcha == ["wrong", "right"]
+
+
+def test_a_captcha_is_asked_once_for_each_post(any_store: Store, captcha: list[str]) -> None:
+    visitor = any_store.visitor()
+    any_store.register(visitor, ANNA, answer="right", password="")
+    assert captcha == ["right"]
+
+
+def test_the_error_stands_at_the_captcha_s_own_field(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host = store.app.extensions["invitations"].host
+    monkeypatch.setattr(host, "captcha", lambda: "Not so.")
+    assert Page(store.register(store.visitor(), ANNA)).error("email") == "Not so."
+    monkeypatch.setattr(host, "captcha_field", "name")
+    page = Page(store.register(store.visitor(), ANNA))
+    assert (page.error("name"), page.error("email")) == ("Not so.", "")
+
+
+def test_a_door_without_the_form_answers_a_failed_captcha_with_a_page(
+    any_store: Store, captcha: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    door = add_door(any_store, lambda: insert(any_store))
+    visitor = any_store.visitor()
+    visitor.get(any_store.register_path)
+    tell_of(any_store, monkeypatch, door)
+    answer = visitor.post(door, {"email": ANNA})
+    assert answer.status_code == 422
+    assert "Please type the word again." in answer.text
+    assert Page(answer).link("Try again") == any_store.register_path
+    assert ANNA not in any_store.customer_emails()
+    assert visitor.post(door, {"email": ANNA, "answer": "right"}).status_code == 200
+    assert len(captcha) == 2
+
+
+def test_no_captcha_is_asked_of_a_request_that_sends_no_form(
+    any_store: Store, captcha: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def insert_anna() -> None:
+        session().add(any_store.new_customer(ANNA))
+        session().commit()
+
+    door = add_door(any_store, insert_anna)
+    tell_of(any_store, monkeypatch, door)
+    assert any_store.visitor().get(door).status_code == 200
+    assert captcha == []
+
+
+def test_no_captcha_is_asked_where_nobody_registers(any_store: Store, captcha: list[str]) -> None:
+    door = add_door(any_store, lambda: insert(any_store))
+    visitor = any_store.customer()
+    visitor.get(any_store.form_path)
+    assert visitor.post(door, {"email": ANNA}).status_code == 200
+    assert captcha == []
+
+
 def test_whoever_listens_is_told_after_the_commit(any_store: Store, friend: MakeFriend) -> None:
     told: list[tuple[str, str]] = []
 
@@ -506,6 +759,23 @@ class TestTheJsonDoor:
         with holder.client.session_transaction() as after:
             assert held.KEY not in after
 
+    def test_answers_a_failed_captcha_in_json(
+        self, second: SecondStore, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        host = second.app.extensions["invitations"].host
+        monkeypatch.setattr(host, "captcha", lambda: "Not so.")
+        answer = self.post(second, second.visitor(), ANNA)
+        assert answer.status_code == 422
+        assert answer.json == {"error": "captcha_failed", "message": "Not so."}
+        assert ANNA not in second.customer_emails()
+
+    def test_asks_staff_for_no_captcha(
+        self, second: SecondStore, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        host = second.app.extensions["invitations"].host
+        monkeypatch.setattr(host, "captcha", lambda: "Not so.")
+        assert self.post(second, second.staff(), ANNA).status_code == 201
+
     def test_refuses_another_address_in_json(self, second: SecondStore, holder: Visitor) -> None:
         answer = self.post(second, holder, BEN)
         assert answer.status_code == 422
@@ -545,6 +815,10 @@ class TestAStoreThatCalls:
 
     def test_has_nothing_to_accept_without_a_link(self, calling: Store) -> None:
         assert calling.visitor().post("/hidden", {"email": ANNA}).text == "False"
+
+    def test_recognises_an_invited_address(self, calling: Store, holder: Visitor) -> None:
+        assert calling.visitor().post("/hidden", {"email": ANNA}).text == "True"
+        assert status(calling) == "accepted"
 
     def test_makes_no_account_for_another_address(self, calling: Store, holder: Visitor) -> None:
         assert holder.post("/hidden", {"email": BEN}).status_code == 422

@@ -21,9 +21,11 @@ from werkzeug.test import TestResponse
 
 from invitations_plugin.clock import now
 from invitations_plugin.database import engine, session
+from invitations_plugin.delivery import deliver
 from invitations_plugin.forms import MOST_ROWS
 from invitations_plugin.models import Invitation
 from invitations_plugin.outbox import RETRIES
+from invitations_plugin.workers import expire_all
 from sample_store.models import Customer
 
 from .support.outbox import change_outbox, queue, recipients
@@ -332,6 +334,14 @@ def test_a_forged_field_adds_no_row(veronica: Visitor, name: str) -> None:
     page = Page(veronica.post(f"{SEND}/rows", {"emails-0": ANNA, name: BEN, "add": "1"}))
     rows = {field: text for field, text in page.fields.items() if field.startswith("emails")}
     assert rows == {"emails-0": ANNA, "emails-1": ""}
+
+
+@pytest.mark.parametrize("key", ["x" * 65, "x" * 100_000, "\0" * 80])
+def test_a_forged_key_of_a_form_counts_as_none(store: Store, veronica: Visitor, key: str) -> None:
+    assert veronica.send(ANNA, submission=key).status_code == 302
+    [made] = store.invitations()
+    assert made.submission not in (None, "", key)
+    assert len(made.submission or "") <= 64
 
 
 @pytest.mark.parametrize("path", [SEND, f"{SEND}/rows"])
@@ -791,4 +801,60 @@ class TestDeclined:
             press(both.veronica, "resend", number)
             press(both.veronica, "cancel", number)
         declined, canceled = self.seen(both)
-        assert declined[0] == canceled[0] == "canceled"
+        assert declined == canceled == ("canceled", ["resend"])
+
+    def test_that_was_resent_and_canceled_waits_no_longer_than_another(
+        self, both: SimpleNamespace, clock: time_machine.Traveller
+    ) -> None:
+        both.store.setting("resend_hours", 24)
+        clock.shift(timedelta(hours=25))
+        both.veronica = both.store.customer()
+        both.veronica.get(LIST)
+        for button in ("resend", "cancel"):
+            for number in both.ids:
+                assert press(both.veronica, button, number).status_code == 200
+        both.store.deliver()
+        declined, canceled = self.seen(both)
+        assert declined == canceled == ("canceled", ["resend"])
+
+    def test_counts_among_the_pending_ones_like_another(self, both: SimpleNamespace) -> None:
+        both.store.setting("max_pending", 2)
+        answers = [press(both.veronica, "resend", number).status_code for number in both.ids]
+        assert answers == [200, 200]
+
+    def test_counts_no_longer_than_another_once_it_has_ended(self, both: SimpleNamespace) -> None:
+        both.store.setting("max_pending", 1)
+        for address in (ANNA, BEN):
+            both.store.change(address, expires_at=ago(seconds=1))
+        answers = [press(both.veronica, "resend", number).status_code for number in both.ids]
+        assert answers == [200, 429]
+
+    def test_that_was_canceled_looks_sent_when_staff_sent_it_and_it_is_declined_again(
+        self, both: SimpleNamespace, sink: Sink
+    ) -> None:
+        staff = both.store.staff()
+        for number in both.ids:
+            press(both.veronica, "cancel", number)
+            staff.get(f"{GRID}{number}/")
+            assert send_as_staff(staff, number).status_code == 200
+        both.store.deliver()
+        friend = both.store.visitor()
+        friend.get(sink.to(ANNA)[0].link, follow_redirects=True)
+        assert friend.post("/invitations/decline").status_code == 200
+        declined, sent = self.seen(both)
+        assert declined == sent == ("sent", ["resend", "cancel"])
+
+    @pytest.mark.parametrize("expires_first", [True, False])
+    def test_that_ended_while_its_resend_waited_looks_expired(
+        self, both: SimpleNamespace, expires_first: bool
+    ) -> None:
+        for number, address in zip(both.ids, (ANNA, BEN), strict=True):
+            press(both.veronica, "resend", number)
+            both.store.change(address, expires_at=ago(seconds=1))
+        with both.store.app.app_context():
+            for step in (expire_all, deliver) if expires_first else (deliver, expire_all):
+                declined, ended = self.seen(both)
+                assert declined == ended == ("expired", ["resend"])
+                step()
+        declined, ended = self.seen(both)
+        assert declined == ended == ("expired", ["resend"])

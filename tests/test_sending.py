@@ -482,6 +482,30 @@ def test_a_field_given_twice_is_read_once(store: Store, veronica: Visitor) -> No
     assert [each.email for each in store.invitations()] == ["anna@example.com"]
 
 
+@pytest.mark.parametrize("field", ["message", "submission"])
+def test_of_a_field_given_twice_the_first_counts(
+    store: Store, veronica: Visitor, field: str
+) -> None:
+    veronica.get(SEND)
+    given = {"emails-0": "anna@example.com", field: ["the first", "the second"]}
+    assert veronica.post(SEND, given).status_code == 302
+    assert getattr(store.invitation("anna@example.com"), field) == "the first"
+
+
+@pytest.mark.parametrize("path", [SEND, ROWS])
+@pytest.mark.parametrize(
+    "field", ["emails-0", "message", "submission", "csrf_token", "remove_row", "unknown"]
+)
+@pytest.mark.parametrize("size", [400_000, 1_000_000])
+def test_a_megabyte_in_any_field_is_refused_or_passed_over(
+    store: Store, veronica: Visitor, path: str, field: str, size: int
+) -> None:
+    veronica.get(SEND)
+    answer = veronica.post(path, {field: "a" * size})
+    assert answer.status_code in (200, 400, 413, 422)
+    assert nothing_sent(store)
+
+
 def test_switched_off_everywhere_there_are_no_such_pages(store: Store, veronica: Visitor) -> None:
     page = veronica.get(SEND)
     store.setting("enabled", False)

@@ -27,6 +27,7 @@ RIGHTS = {
     "stop_job": "view",  # and then the right of the action
     "discard": "discard",
     "send": "create",
+    "new": "create",
 }
 
 
@@ -47,7 +48,7 @@ def need(right: str) -> None:
         abort(403)
 
 
-protect(admin, "admin", admit)
+protect(admin, "admin", admit, own=("invitations_admin.new",))
 
 
 @admin.errorhandler(Forbidden)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import replace
 
-from flask import Response, g, request, url_for
+from flask import Response, request, url_for
 
 from ..addresses import Address
 from ..database import atomically, session
@@ -12,7 +12,7 @@ from ..events import announce
 from ..forms import MESSAGE_MAX, AddForm
 from ..host import StoreView
 from ..inviting import AlreadyInvited, Made, Submission, invite
-from ..looking_over import Review, look_over
+from ..looking_over import look_over
 from ..pasted import distinct
 from ..protection import is_stale
 from ..rendering import notify, redirect_to
@@ -107,9 +107,9 @@ def _save(form: AddForm) -> Response:
 def _invite(form: AddForm) -> Made | None:
     view, settings = _view(form)
     asked = _asked(form, view, settings)
-    review: Review = look_over(session(), form.pasted, asked, settings, _key())
+    review = look_over(session(), form.pasted, asked, settings, _key())
     wanted = review.wanted(asked.key)
     if not wanted:
         return None
-    chosen: dict[str, Any] = {"addresses": wanted, "is_customer": None}
-    return invite(session(), replace(asked, **chosen), settings, _key(), mail_domain(view))
+    asked = replace(asked, addresses=wanted, is_customer=None)
+    return invite(session(), asked, settings, _key(), mail_domain(view))

@@ -17,7 +17,8 @@ from ..database import session
 from ..grid import LAST, SIZES, Page, Query, Row, count, highest_id
 from ..host import Website
 from ..i18n import format_number, gettext
-from ..lifecycle import STAFF, Actor, can_send, is_legal
+from ..lifecycle import STAFF, Actor, can_send, is_asking, is_legal
+from ..looking_over import Review, Verdict
 from ..models import History, Invitation, MailState, Status
 from ..state import host, state
 from . import words
@@ -84,6 +85,7 @@ def frame() -> dict[str, Any]:
         ],
         "inv_user": host().staff_key()[1],
         "inv_exit_url": host().home_url(),
+        "inv_can_create": host().may("create"),
     }
 
 
@@ -216,6 +218,7 @@ def detail_context(row: Invitation, entries: Sequence[History]) -> dict[str, Any
             "mail_label": gettext(words.MAIL_STATES[MailState(row.mail_state)]),
             "mail_error": words.reason_text(row.mail_error),
             "customer_email": _customer_email(row),
+            "is_asking": is_asking(row),
         },
         "history": [
             {"at": each.at, "actor": words.actor_text(each), "text": words.history_text(each)}
@@ -237,3 +240,41 @@ def tally(status: str, number: int) -> dict[str, str]:
     """Return how many invitations of a status there are, as a page shows it."""
     label = gettext(words.STATUSES[Status(status)])
     return {"status": status, "label": label, "number": format_number(number)}
+
+
+def store_view_choices() -> list[tuple[str, str]]:
+    """Return the store views as a list to choose from, with their websites' names."""
+    return [
+        (view.code, gettext("%(label)s: %(value)s", label=website.name, value=view.name))
+        for website in host().websites()
+        for view in website.store_views
+    ]
+
+
+def review_context(review: Review, most: int) -> dict[str, Any]:
+    """Return what becomes of each pasted address: those that are left out first."""
+    counts = review.counts
+    lines = sorted(review.lines, key=lambda line: line.verdict == Verdict.NEW)
+    return {
+        "count": counts[Verdict.NEW],
+        "counts": [
+            (gettext(words.VERDICTS[verdict]), format_number(counts[verdict]))
+            for verdict in Verdict
+            if counts[verdict]
+        ],
+        "lines": [
+            {
+                "number": line.pasted.line,
+                "typed": line.pasted.typed,
+                "verdict": line.verdict.value,
+                "text": words.verdict_text(line),
+                "url": _url_of(line.invitation),
+            }
+            for line in lines[:most]
+        ],
+        "more": format_number(len(lines) - most) if len(lines) > most else "",
+    }
+
+
+def _url_of(row: Invitation | None) -> str | None:
+    return url_for("invitations_admin.detail", invitation_id=row.id) if row is not None else None

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from ..bulk import ERASED, WAITING
+from ..forms import bad_address_text
 from ..i18n import gettext, n_, ngettext
 from ..lifecycle import INVITEE, SENDER, SYSTEM
+from ..looking_over import Line, Verdict
 from ..models import History, JobState, MailState, Status
 
 STATUSES = {
@@ -86,6 +88,10 @@ HISTORY = {
     "decline": n_("Declined by the invited person"),
     "expire": n_("The link expired"),
     "extend": n_("The link was extended"),
+    "ask": n_("Asked for a fresh link"),
+    "overtaken": n_("Another invitation of this address was accepted"),
+    "sign_in": n_("The friend signed in to an account"),
+    "wait": n_("Waits for its turn"),
 }
 
 # Why a mail was not sent, by the codes that the delivery notes; a server's words stay as they are.
@@ -93,6 +99,9 @@ REASONS = {
     "erased": n_("The address was removed."),
     "opted out": n_("This mailbox wants no invitations from this store."),
     "expired": n_("The link had expired."),
+    "inviter disabled": n_("The sender's account is disabled."),
+    "account deleted": n_("The sender's account was deleted."),
+    "without the link": n_("The address was registered without the link."),
     **{status.value: n_("The invitation was closed before.") for status in Status},
 }
 
@@ -187,3 +196,36 @@ def failed_text(number: int) -> str:
         "%(num)s invitations could not be changed; the store's log says why.",
         number,
     )
+
+
+VERDICTS = {
+    Verdict.NEW: n_("Will be invited"),
+    Verdict.BAD: n_("Not an e-mail address"),
+    Verdict.REPEATED: n_("Entered more than once"),
+    Verdict.INVITED: n_("Invited already"),
+    Verdict.CUSTOMER: n_("A customer already"),
+    Verdict.BLOCKED: n_("At a blocked domain"),
+    Verdict.OPTED_OUT: n_("Wants no invitations"),
+}
+
+
+def verdict_text(line: Line) -> str:
+    """Say what becomes of one pasted address, and what is wrong with one that is none."""
+    text = gettext(VERDICTS[line.verdict])
+    if line.verdict != Verdict.BAD:
+        return text
+    return gettext("%(what)s: %(why)s", what=text, why=bad_address_text(line.pasted.typed))
+
+
+def added_text(number: int) -> str:
+    """Say how many invitations were made."""
+    return ngettext(
+        "%(num)s invitation was saved and is on its way.",
+        "%(num)s invitations were saved and are on their way.",
+        number,
+    )
+
+
+def stale_text() -> str:
+    """Say that a form was open for too long, and that nothing is lost."""
+    return gettext("This page was open for too long. Nothing was saved; send it once more.")

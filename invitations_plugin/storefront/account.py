@@ -24,7 +24,7 @@ from ..inviting import (
     actor_of,
     invite,
 )
-from ..lifecycle import OPEN, Changed, IllegalMove, TooSoon, discard, resend
+from ..lifecycle import Changed, IllegalMove, TooSoon, discard, resend, seems_open
 from ..limits import Inviter, LimitReached, check_limits, check_pending, take_sender_turn
 from ..models import Invitation, MailState, Status
 from ..protection import is_stale, protect
@@ -34,7 +34,7 @@ from ..signals import invitation_created, invitation_discarded
 from ..state import host, mail_domain, settings_of, state
 from ..text import clean_line
 from . import words
-from .listing import LABELS, read_page, summary
+from .listing import ASKED, LABELS, count_asking, read_page, summary
 
 account = Blueprint(
     "invitations", __name__, static_folder="../static", template_folder="../templates"
@@ -86,6 +86,8 @@ def index() -> Response:
         after=_number("after"),
     )
     sent, accepted = summary(session(), _inviter().key)
+    asking = count_asking(session(), _inviter().key)
+    filters = LABELS | ({ASKED: n_("Asks for a link")} if asking or status == ASKED else {})
     return _render(
         "storefront/index.html",
         "storefront/_list.html",
@@ -98,8 +100,9 @@ def index() -> Response:
         can_send=g.inv_refusal is None,
         refusal=g.inv_refusal,
         here=_here(),
-        status_filter=status if status in LABELS else "",
-        status_options=[(code, gettext(label)) for code, label in LABELS.items()],
+        status_filter=status if status in filters else "",
+        status_options=[(code, gettext(label)) for code, label in filters.items()],
+        asking=asking,
     )
 
 
@@ -109,7 +112,7 @@ def send() -> Response:
     if request.method == "GET" and g.inv_refusal is not None:
         return _render("storefront/not_now.html", status=403, reason=g.inv_refusal)
     form = SendForm(allow_message=_settings().allow_message)
-    if request.method == "GET":
+    if request.method != "POST":
         return _form_page(form, focus="emails-0")
     if is_stale():
         text = gettext("This page was open for too long. Nothing was sent; send it once more.")
@@ -316,7 +319,7 @@ def _resend(row: Invitation) -> None:
     if row.mail_state == MailState.FAILED:  # it did not count so far
         take_sender_turn(session(), row.inviter_key)
         check_limits(session(), _inviter(), 1, _settings())
-    elif row.status not in OPEN:
+    elif not seems_open(row):
         take_sender_turn(session(), row.inviter_key)
         check_pending(session(), row.inviter_key, 1, _settings())
     resend(session(), row, actor_of(_inviter()), _settings(), mail_domain(_view()))

@@ -6,12 +6,13 @@ from typing import Any
 
 from flask import Blueprint, Response, abort, g, redirect, request, url_for
 
+from ..accounts import has_account
 from ..addresses import hint
 from ..database import Busy, atomically, session
 from ..events import announce, tell
-from ..held import find, held, held_elsewhere, hold, read, release
+from ..held import find, held, held_elsewhere, held_link, hold, public_id_of, read, release
 from ..host import StoreView
-from ..lifecycle import Changed, IllegalMove, decline
+from ..lifecycle import Changed, IllegalMove, ask, decline
 from ..links import OPT_OUT, BadLink, unsign
 from ..models import Invitation, Status
 from ..opt_outs import opt_out as keep_out
@@ -20,7 +21,7 @@ from ..rendering import redirect_to, render
 from ..signals import invitation_declined, opted_out
 from ..state import host, settings_of, store_view
 from ..text import defang
-from ..throttle import TooManyGuesses, count_guess
+from ..throttle import GUESSES, WindowFull, count, network
 
 invitee = Blueprint("invitations_invitee", __name__)
 
@@ -56,6 +57,7 @@ def sign_in(link: str) -> Any:
         return _dead_link()
     view = store_view(row.store_view)
     host().enter_store_view(view)
+    hold(link)
     return redirect(_login_url(view) or host().home_url())
 
 
@@ -65,7 +67,7 @@ def welcome() -> Response:
     signed_in = host().is_signed_in()
     row = held() or (held_elsewhere() if signed_in else None)
     if row is None:
-        return gone()
+        return gone(ask_here=True)
     return _render(
         "storefront/welcome.html",
         inviter_name=defang(row.inviter_name),
@@ -76,8 +78,22 @@ def welcome() -> Response:
         register_url=host().registration_url(),
         login_url=_login_url(g.inv_view),
         signed_in=signed_in,
+        has_account=has_account(row),
         can_decline=row.status == Status.SENT,
     )
+
+
+@invitee.post("/<link>", endpoint="ask")
+@invitee.post("/<link>/sign-in", endpoint="ask")
+@invitee.post("/welcome", endpoint="ask")
+def ask_for_fresh_link(link: str | None = None) -> Response:
+    """Let the inviter know that a fresh link is wanted; the same answer whatever the link is."""
+    public_id = public_id_of(held_link() if link is None else link)
+    try:
+        atomically(lambda: _ask(public_id))
+    except WindowFull as window:
+        return _wait(window)
+    return _render("storefront/asked.html", home_url=host().home_url())
 
 
 @invitee.post("/decline", endpoint="decline")
@@ -122,19 +138,41 @@ def _login_url(view: StoreView) -> str | None:
 def _dead_link() -> Response:
     """Answer a link that leads nowhere; whoever tries many is asked to wait."""
     try:
-        atomically(lambda: count_guess(session(), request.remote_addr or ""))
-    except TooManyGuesses as guesses:
-        response = _render("storefront/guessing.html", status=429)
-        response.headers["Retry-After"] = str(guesses.wait)
-        return response
+        atomically(_count_guess)
+    except WindowFull as window:
+        return _wait(window)
     except Busy:
         pass  # the answer is the same without the count
-    return gone()
+    return gone(ask_here=True)
 
 
-def gone() -> Response:
-    """Answer with the neutral page: the same for unknown, ended, used and closed links."""
-    return _render("storefront/gone.html", status=404)
+def gone(*, ask_here: bool = False) -> Response:
+    """Answer with the neutral page: the same for unknown, ended, used and closed links.
+
+    :param ask_here: whether this address takes the POST that asks for a fresh link.
+    """
+    return _render(
+        "storefront/gone.html",
+        status=404,
+        ask_here=ask_here,
+        home_url=host().home_url(),
+        login_url=None if host().is_signed_in() else _login_url(g.inv_view),
+    )
+
+
+def _wait(window: WindowFull) -> Response:
+    response = _render("storefront/guessing.html", status=429)
+    response.headers["Retry-After"] = str(window.wait)
+    return response
+
+
+def _count_guess() -> None:
+    count(session(), GUESSES, network(request.remote_addr or ""))
+
+
+def _ask(public_id: str) -> None:
+    _count_guess()
+    ask(session(), public_id)
 
 
 @invitee.after_request

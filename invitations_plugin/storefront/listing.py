@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from ..clock import now
 from ..i18n import gettext, n_
-from ..lifecycle import Actor, is_legal, may_resend, resend_possible_at
+from ..lifecycle import OPEN, Actor, asking, is_asking, is_legal, may_resend, resend_possible_at
 from ..models import Invitation, MailState, Status
 from ..settings import Settings
 
@@ -24,6 +24,7 @@ LABELS = {
     "canceled": n_("Canceled"),
     "expired": n_("Expired"),
 }
+ASKED = "asked"  # a filter beside the statuses: those whose friend wants a fresh link
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,7 @@ class Line:
     can_resend: bool
     resend_at: datetime | None
     can_cancel: bool
+    asks: bool
 
     @property
     def status_label(self) -> str:
@@ -57,38 +59,33 @@ class Page:
 
 def sender_status(row: Invitation, at: datetime) -> str:
     """Return the status that a sender sees: a declined invitation looks like a sent one."""
-    if row.status == Status.NOT_SENT:
-        return "not_sent" if row.mail_state == MailState.FAILED else "sending"
-    if row.status == Status.DECLINED and row.sender_canceled:
+    if row.status == Status.DISCARDED or (row.status == Status.DECLINED and row.sender_canceled):
         return "canceled"
-    if row.status == Status.DECLINED and row.mail_state == MailState.QUEUED:
-        return "sending"
-    if row.status in (Status.SENT, Status.DECLINED):
-        return "expired" if row.expires_at <= at else "sent"
-    return "canceled" if row.status == Status.DISCARDED else row.status
+    if row.status not in (*OPEN, Status.DECLINED):
+        return row.status
+    if row.status == Status.NOT_SENT and row.mail_state == MailState.FAILED:
+        return "not_sent"
+    if row.expires_at <= at:
+        return "expired"
+    waits = row.status == Status.NOT_SENT or row.mail_state == MailState.QUEUED
+    return "sending" if waits else "sent"
 
 
-def _having(status: str, at: datetime) -> sa.ColumnElement[bool]:
-    """Return :func:`sender_status` turned round: which rows show this status."""
+def _sender_status(at: datetime) -> sa.ColumnElement[str]:
+    """Return :func:`sender_status` as SQL, made of columns that one index holds together."""
     row = Invitation
-    failed = row.mail_state == MailState.FAILED
-    declined = sa.and_(row.status == Status.DECLINED, ~row.sender_canceled)
-    waits = row.mail_state == MailState.QUEUED
-    sent = sa.or_(row.status == Status.SENT, sa.and_(declined, ~waits))
-    ended = row.expires_at <= at
-    return {
-        "sending": sa.or_(
-            sa.and_(row.status == Status.NOT_SENT, ~failed), sa.and_(declined, waits)
+    declined, not_sent = row.status == Status.DECLINED, row.status == Status.NOT_SENT
+    return sa.case(
+        (
+            sa.or_(row.status == Status.DISCARDED, sa.and_(declined, row.sender_canceled)),
+            "canceled",
         ),
-        "not_sent": sa.and_(row.status == Status.NOT_SENT, failed),
-        "sent": sa.and_(sent, ~ended),
-        "accepted": row.status == Status.ACCEPTED,
-        "canceled": sa.or_(
-            row.status == Status.DISCARDED,
-            sa.and_(row.status == Status.DECLINED, row.sender_canceled),
-        ),
-        "expired": sa.or_(row.status == Status.EXPIRED, sa.and_(sent, ended)),
-    }[status]
+        (row.status.not_in((*OPEN, Status.DECLINED)), row.status),
+        (sa.and_(not_sent, row.mail_state == MailState.FAILED), "not_sent"),
+        (row.expires_at <= at, "expired"),
+        (sa.or_(not_sent, row.mail_state == MailState.QUEUED), "sending"),
+        else_="sent",
+    )
 
 
 def read_page(
@@ -102,16 +99,20 @@ def read_page(
 ) -> Page:
     """Return a page of an inviter's invitations, newest first, found by key."""
     row, at = Invitation, now()
-    query = sa.select(row).where(row.inviter_key == actor.key)
-    if status in LABELS:
-        query = query.where(_having(status, at))
+    query = sa.select(row.id).where(row.inviter_key == actor.key)
+    if status == ASKED:
+        query = query.where(asking())
+    elif status in LABELS:
+        query = query.where(_sender_status(at) == status)
     backwards = after is not None
+    order = row.id if backwards else row.id.desc()
     if after is not None:
-        query = query.where(row.id > after).order_by(row.id)
-    else:
-        query = query.where(row.id < before) if before is not None else query
-        query = query.order_by(row.id.desc())
-    found = list(session.scalars(query.limit(PAGE + 1)))
+        query = query.where(row.id > after)
+    elif before is not None:
+        query = query.where(row.id < before)
+    # First the ids, which the index alone can tell; then only the rows of the page.
+    ids = query.order_by(order).limit(PAGE + 1)
+    found = list(session.scalars(sa.select(row).where(row.id.in_(ids)).order_by(order)))
     more, found = len(found) > PAGE, found[:PAGE]
     if backwards:
         found.reverse()
@@ -137,20 +138,26 @@ def _line(row: Invitation, actor: Actor, settings: Settings, at: datetime) -> Li
         status,
         row.sent_at,
         row.registered_at,
-        row.expires_at if status in ("sending", "sent") else None,
+        row.expires_at if status == "sent" else None,
         may and not waits,
         possible_at if may and waits else None,
         status in ("sending", "sent", "not_sent")
         and (row.status == Status.DECLINED or is_legal("discard", row.status, actor)),
+        is_asking(row),
     )
 
 
 def summary(session: Session, inviter_key: str) -> tuple[int, int]:
     """Return how many invitations an inviter made and how many were accepted."""
     row = Invitation
+    is_accepted = sa.case((row.status == Status.ACCEPTED, 1))
     sent, accepted = session.execute(
-        sa.select(sa.func.count(row.id), sa.func.count(row.registered_at)).where(
-            row.inviter_key == inviter_key
-        )
+        sa.select(sa.func.count(), sa.func.count(is_accepted)).where(row.inviter_key == inviter_key)
     ).one()
     return int(sent), int(accepted)
+
+
+def count_asking(session: Session, inviter_key: str) -> int:
+    """Return how many of an inviter's friends wait for a fresh link."""
+    own = sa.select(sa.func.count()).where(Invitation.inviter_key == inviter_key, asking())
+    return session.scalar(own) or 0

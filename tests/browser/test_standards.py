@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page
 
+from ..support.rows import ago, one
 from ..support.sink import Sink
 from .conftest import DESK, PHONE, Live
 
@@ -33,7 +34,10 @@ PAGES = {
     "detail, asking": (STAFF, "/admin/invitations/1/?discard=1"),
     "missing": (STAFF, "/admin/invitations/99/"),
     "forbidden": (CUSTOMER, "/admin/invitations/"),
+    "list, who asks": (CUSTOMER, "/account/invitations/?status=asked"),
+    "detail, friend asking": (STAFF, "/admin/invitations/3/"),
     "gone": (ANYBODY, "/invitations/unknown"),
+    "asked": (ANYBODY, "post:/invitations/unknown"),
     "opt-out": (ANYBODY, "/invitations/opt-out/unknown"),
     "opt-out, done": (ANYBODY, "post:/invitations/opt-out/unknown"),
     "landing": (ANYBODY, "link"),
@@ -62,6 +66,7 @@ def filled(live: Live, sink: Sink) -> Live:
     customer = live.store.customer()
     customer.send("anna@example.com", "a.rather-long.address.of-a-friend@subdomain.example.com")
     live.store.deliver()
+    one(live.store, "cleo@example.com", "expired", asked_at=ago(hours=1))
     return live
 
 
@@ -72,7 +77,8 @@ def show(page: Page, address: str, live: Live, sink: Sink) -> None:
         page.goto(sink.mails[0].link)
     elif way == "post":
         page.goto(path)
-        page.locator(".inv form button").click()
+        with page.expect_navigation():
+            page.locator(".inv form button").click()
     elif way == "closed":
         live.store.setting("registration", "invitation")
         page.goto(path)

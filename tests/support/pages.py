@@ -144,10 +144,12 @@ def twins(store: Store, visitor: Visitor, number: int) -> list[Visitor]:
     return made
 
 
-def at_once(store: Store, visitor: Visitor, forms: list[dict[str, str]]) -> list[TestResponse]:
+def at_once(
+    store: Store, visitor: Visitor, forms: list[dict[str, str]], path: str = SEND
+) -> list[TestResponse]:
     """Post forms in parallel, as one person with many windows."""
     browsers = twins(store, visitor, len(forms))
     with ThreadPoolExecutor(len(forms)) as pool:
         return list(
-            pool.map(lambda pair: pair[0].post(SEND, pair[1]), zip(browsers, forms, strict=True))
+            pool.map(lambda pair: pair[0].post(path, pair[1]), zip(browsers, forms, strict=True))
         )
