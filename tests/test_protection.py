@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from werkzeug.test import TestResponse
 
+from invitations_plugin.models import Job
+
 from .support.sink import Sink
 from .support.snapshots import contents
 from .support.stores import MakeStore, Store, Visitor
@@ -29,6 +31,7 @@ CHANGING: dict[str, tuple[str, dict[str, Any]]] = {
         "/admin/invitations/actions",
         {"action": "discard", "ids": "{id}", "confirm": "1"},
     ),
+    "invitations_admin.stop_job": ("/admin/invitations/jobs/{id}/stop", {}),
     "invitations_admin.discard": ("/admin/invitations/{id}/discard", {}),
     "invitations_admin.send": ("/admin/invitations/{id}/send", {}),
 }
@@ -43,6 +46,8 @@ SHOWING = {
     "invitations_invitee.opt_out": "/invitations/opt-out/{out}",
     "invitations_admin.grid": "/admin/invitations/",
     "invitations_admin.detail": "/admin/invitations/{id}/?discard=1",
+    "invitations_admin.jobs": "/admin/invitations/jobs/",
+    "invitations_admin.job": "/admin/invitations/jobs/{id}",
     "invitations_admin.style": "/admin/invitations/style",
 }
 UNPROTECTED = {"invitations_invitee.opt_out"}  # RFC 8058: mail programs post it
@@ -54,7 +59,7 @@ OUT = re.compile(r"/opt-out/([\w.-]+)")
 
 @dataclass
 class Scene:
-    """A store where one invitation was mailed."""
+    """A store where one invitation was mailed, and a job of the same number waits."""
 
     store: Store
     id: int
@@ -102,7 +107,12 @@ def scene_of(sink: Sink) -> Callable[[Store], Scene]:
         mail = sink.to(ANNA)[-1]
         out = OUT.search(mail.text)
         assert out is not None
-        return Scene(store, store.invitation(ANNA).id, mail.link, out.group(1))
+        number = store.invitation(ANNA).id
+        with store.session() as db:
+            chosen = {"ids": [number]}
+            db.add(Job(id=number, action="discard", selection=chosen, actor_key="1", total=1))
+            db.commit()
+        return Scene(store, number, mail.link, out.group(1))
 
     return set_up
 
@@ -273,9 +283,10 @@ def test_a_clerk_who_may_look_changes_nothing(sample: Scene, endpoint: str) -> N
 def test_a_clerk_is_offered_no_button(sample: Scene) -> None:
     clerk = sample.store.staff("clerk@example.com")
     assert ANNA in clerk.get("/admin/invitations/").text
-    page = clerk.get(f"/admin/invitations/{sample.id}/")
-    assert page.status_code == 200
-    assert "<form" not in page.text
+    for path in (f"{sample.id}/", "jobs/", f"jobs/{sample.id}"):
+        page = clerk.get(f"/admin/invitations/{path}")
+        assert page.status_code == 200
+        assert "<form" not in page.text
 
 
 def test_the_style_page_shows_in_debug_only(make_store: MakeStore) -> None:
