@@ -10,8 +10,6 @@ from typing import Any
 import pytest
 from werkzeug.test import TestResponse
 
-from invitations_plugin.models import Job
-
 from .support.sink import Sink
 from .support.snapshots import contents
 from .support.stores import MakeStore, Store, Visitor
@@ -108,10 +106,7 @@ def scene_of(sink: Sink) -> Callable[[Store], Scene]:
         out = OUT.search(mail.text)
         assert out is not None
         number = store.invitation(ANNA).id
-        with store.session() as db:
-            chosen = {"ids": [number]}
-            db.add(Job(id=number, action="discard", selection=chosen, actor_key="1", total=1))
-            db.commit()
+        store.add_job(id=number)
         return Scene(store, number, mail.link, out.group(1))
 
     return set_up

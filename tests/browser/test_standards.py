@@ -6,10 +6,13 @@ import os
 import shutil
 import subprocess
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page
+
+from invitations_plugin.clock import now
 
 from ..support.sink import Sink
 from .conftest import DESK, PHONE, Live
@@ -31,6 +34,10 @@ PAGES = {
     "grid, bad filter": (STAFF, "/admin/invitations/?id_from=abc"),
     "detail": (STAFF, "/admin/invitations/1/"),
     "detail, asking": (STAFF, "/admin/invitations/1/?discard=1"),
+    "confirmation": (STAFF, "confirm:/admin/invitations/"),
+    "mass actions": (STAFF, "/admin/invitations/jobs/"),
+    "mass action, running": (STAFF, "/admin/invitations/jobs/1"),
+    "mass action, done": (STAFF, "/admin/invitations/jobs/2"),
     "missing": (STAFF, "/admin/invitations/99/"),
     "forbidden": (CUSTOMER, "/admin/invitations/"),
     "gone": (ANYBODY, "/invitations/unknown"),
@@ -62,6 +69,10 @@ def filled(live: Live, sink: Sink) -> Live:
     customer = live.store.customer()
     customer.send("anna@example.com", "a.rather-long.address.of-a-friend@subdomain.example.com")
     live.store.deliver()
+    live.store.add_job(state="running", lease_until=now() + timedelta(hours=1), changed=1234)
+    live.store.add_job(
+        state="done", changed=4321, skipped={"accepted": 79}, failed=1, ended_at=now()
+    )
     return live
 
 
@@ -73,6 +84,11 @@ def show(page: Page, address: str, live: Live, sink: Sink) -> None:
     elif way == "post":
         page.goto(path)
         page.locator(".inv form button").click()
+    elif way == "confirm":
+        page.goto(path)
+        page.select_option("[name=select]", "all")
+        page.select_option("[name=action]", "discard")
+        page.get_by_role("button", name="Submit").click()
     elif way == "closed":
         live.store.setting("registration", "invitation")
         page.goto(path)
