@@ -33,6 +33,13 @@ def ids(live: Live) -> list[int]:
     return made
 
 
+@pytest.fixture
+def vips(admin_page: Page, ids: list[int]) -> Page:
+    """Staff who look at the invitations of that group."""
+    admin_page.goto(VIP)
+    return admin_page
+
+
 def menu(page: Page) -> Locator:
     return page.get_by_role("combobox", name="Select", exact=True)
 
@@ -59,73 +66,68 @@ def selected(page: Page, text: str) -> None:
 
 
 def test_single_picks_are_kept_across_pages_and_reloads(
-    admin_page: Page, live: Live, ids: list[int]
+    vips: Page, live: Live, ids: list[int]
 ) -> None:
-    admin_page.goto(VIP)
-    box(admin_page, ids[44]).check()
-    turn(admin_page, "Next", ids[24])
-    selected(admin_page, "1 selected")
-    box(admin_page, ids[10]).check()
-    turn(admin_page, "Previous", ids[44])
-    expect(box(admin_page, ids[44])).to_be_checked()
-    expect(box(admin_page, ids[43])).not_to_be_checked()
-    admin_page.reload()
-    selected(admin_page, "2 selected")
-    submit(admin_page, "discard")
-    expect(admin_page.get_by_role("heading", name="Discard 2 invitations?")).to_be_visible()
-    admin_page.get_by_role("link", name="Back", exact=True).click()
-    selected(admin_page, "2 selected")
-    submit(admin_page, "discard")
-    admin_page.get_by_role("button", name="OK").click()
-    expect(admin_page.get_by_text("2 invitations were discarded.").first).to_be_visible()
-    selected(admin_page, "")
+    box(vips, ids[44]).check()
+    turn(vips, "Next", ids[24])
+    selected(vips, "1 selected")
+    box(vips, ids[10]).check()
+    turn(vips, "Previous", ids[44])
+    expect(box(vips, ids[44])).to_be_checked()
+    expect(box(vips, ids[43])).not_to_be_checked()
+    vips.reload()
+    selected(vips, "2 selected")
+    submit(vips, "discard")
+    expect(vips.get_by_role("heading", name="Discard 2 invitations?")).to_be_visible()
+    vips.get_by_role("link", name="Back", exact=True).click()
+    selected(vips, "2 selected")
+    submit(vips, "discard")
+    vips.get_by_role("button", name="OK").click()
+    expect(vips.get_by_text("2 invitations were discarded.").first).to_be_visible()
+    selected(vips, "")
     gone = [each.id for each in live.store.invitations() if each.status == "discarded"]
     assert gone == [ids[10], ids[44]]
 
 
 def test_all_means_what_was_there_then_less_what_was_taken_out_on_any_page(
-    admin_page: Page, live: Live, ids: list[int]
+    vips: Page, live: Live, ids: list[int]
 ) -> None:
-    admin_page.goto(VIP)
-    menu(admin_page).select_option(label="Select All")
-    selected(admin_page, "45 selected")
-    turn(admin_page, "Next", ids[24])
-    expect(box(admin_page, ids[20])).to_be_checked()
-    box(admin_page, ids[20]).uncheck()
+    menu(vips).select_option(label="Select All")
+    selected(vips, "45 selected")
+    turn(vips, "Next", ids[24])
+    expect(box(vips, ids[20])).to_be_checked()
+    box(vips, ids[20]).uncheck()
     [late] = insert(live.store, [row("late@example.com", group_code="vip")])
-    admin_page.goto(VIP)
-    selected(admin_page, "44 selected")
-    expect(box(admin_page, late)).not_to_be_checked()
-    expect(box(admin_page, late)).to_be_disabled()
-    expect(box(admin_page, ids[44])).to_be_checked()
-    box(admin_page, ids[44]).uncheck()
-    submit(admin_page, "expire")
-    expect(admin_page.get_by_role("heading", name="Expire 43 invitations?")).to_be_visible()
-    admin_page.get_by_role("button", name="OK").click()
-    expect(admin_page.get_by_text("43 invitations have expired.").first).to_be_visible()
+    vips.goto(VIP)
+    selected(vips, "44 selected")
+    expect(box(vips, late)).not_to_be_checked()
+    expect(box(vips, late)).to_be_disabled()
+    expect(box(vips, ids[44])).to_be_checked()
+    box(vips, ids[44]).uncheck()
+    submit(vips, "expire")
+    expect(vips.get_by_role("heading", name="Expire 43 invitations?")).to_be_visible()
+    vips.get_by_role("button", name="OK").click()
+    expect(vips.get_by_text("43 invitations have expired.").first).to_be_visible()
     kept = [each.id for each in live.store.invitations() if each.status == "sent"]
     assert kept == [ids[20], ids[44], ids[44] + 1, late]
 
 
-def test_what_is_visible_is_added_and_taken_away(
-    admin_page: Page, live: Live, ids: list[int]
-) -> None:
-    admin_page.goto(VIP)
-    menu(admin_page).select_option(label="Select Visible")
-    selected(admin_page, "20 selected")
-    turn(admin_page, "Next", ids[24])
-    menu(admin_page).select_option(label="Select Visible")
-    selected(admin_page, "40 selected")
-    menu(admin_page).select_option(label="Unselect Visible")
-    selected(admin_page, "20 selected")
-    menu(admin_page).select_option(label="Select All")
-    menu(admin_page).select_option(label="Unselect Visible")
-    selected(admin_page, "20 selected")
-    admin_page.locator("#inv-action").focus()
-    menu(admin_page).select_option(label="Deselect All")
-    selected(admin_page, "")
-    turn(admin_page, "Previous", ids[44])
-    expect(admin_page.locator("[name=ids]:checked")).to_have_count(0)
+def test_what_is_visible_is_added_and_taken_away(vips: Page, live: Live, ids: list[int]) -> None:
+    menu(vips).select_option(label="Select Visible")
+    selected(vips, "20 selected")
+    turn(vips, "Next", ids[24])
+    menu(vips).select_option(label="Select Visible")
+    selected(vips, "40 selected")
+    menu(vips).select_option(label="Unselect Visible")
+    selected(vips, "20 selected")
+    menu(vips).select_option(label="Select All")
+    menu(vips).select_option(label="Unselect Visible")
+    selected(vips, "20 selected")
+    vips.locator("#inv-action").focus()
+    menu(vips).select_option(label="Deselect All")
+    selected(vips, "")
+    turn(vips, "Previous", ids[44])
+    expect(vips.locator("[name=ids]:checked")).to_have_count(0)
 
 
 def test_another_filter_has_a_selection_of_its_own_and_is_kept_without_an_address(
@@ -142,31 +144,28 @@ def test_another_filter_has_a_selection_of_its_own_and_is_kept_without_an_addres
     expect(admin_page.locator("[name=ids]:checked")).to_have_count(0)
 
 
-def test_the_keyboard_alone_selects_and_discards(
-    admin_page: Page, live: Live, ids: list[int]
-) -> None:
-    admin_page.goto(VIP)
-    box(admin_page, ids[43]).focus()
-    admin_page.keyboard.press("Space")
-    selected(admin_page, "1 selected")
-    menu(admin_page).focus()
+def test_the_keyboard_alone_selects_and_discards(vips: Page, live: Live, ids: list[int]) -> None:
+    box(vips, ids[43]).focus()
+    vips.keyboard.press("Space")
+    selected(vips, "1 selected")
+    menu(vips).focus()
     for name in ("Select All", "Deselect All", "Select Visible"):  # passed on the way down
-        admin_page.keyboard.press("ArrowDown")
-        expect(menu(admin_page).locator("option:checked")).to_have_text(name)
-    selected(admin_page, "20 selected")
-    admin_page.keyboard.press("ArrowDown")  # Unselect Visible
-    selected(admin_page, "")
-    admin_page.keyboard.press("ArrowUp")
-    selected(admin_page, "20 selected")
-    admin_page.locator("#inv-action").focus()
-    admin_page.keyboard.press("ArrowDown")
-    admin_page.keyboard.press("Tab")
-    admin_page.keyboard.press("Enter")
-    expect(admin_page.get_by_role("heading", name="Discard 20 invitations?")).to_be_visible()
-    ok = admin_page.get_by_role("button", name="OK")
+        vips.keyboard.press("ArrowDown")
+        expect(menu(vips).locator("option:checked")).to_have_text(name)
+    selected(vips, "20 selected")
+    vips.keyboard.press("ArrowDown")  # Unselect Visible
+    selected(vips, "")
+    vips.keyboard.press("ArrowUp")
+    selected(vips, "20 selected")
+    vips.locator("#inv-action").focus()
+    vips.keyboard.press("ArrowDown")
+    vips.keyboard.press("Tab")
+    vips.keyboard.press("Enter")
+    expect(vips.get_by_role("heading", name="Discard 20 invitations?")).to_be_visible()
+    ok = vips.get_by_role("button", name="OK")
     ok.focus()
-    admin_page.keyboard.press("Enter")
-    expect(admin_page.get_by_text("20 invitations were discarded.").first).to_be_visible()
+    vips.keyboard.press("Enter")
+    expect(vips.get_by_text("20 invitations were discarded.").first).to_be_visible()
 
 
 def test_without_javascript_all_is_a_field_and_picks_are_those_of_the_page(
@@ -206,43 +205,41 @@ def note(live: Live, **values: Any) -> None:
 
 
 def test_progress_shows_by_itself_survives_a_reload_and_is_announced_at_its_end_only(
-    admin_page: Page, live: Live, ids: list[int], finish: Callable[[], None]
+    vips: Page, live: Live, ids: list[int], finish: Callable[[], None]
 ) -> None:
-    admin_page.goto(VIP)
-    menu(admin_page).select_option(label="Select All")
-    submit(admin_page, "discard")
-    admin_page.get_by_role("button", name="OK").click()
-    bar = admin_page.get_by_role("progressbar", name="0 of 45")
+    menu(vips).select_option(label="Select All")
+    submit(vips, "discard")
+    vips.get_by_role("button", name="OK").click()
+    bar = vips.get_by_role("progressbar", name="0 of 45")
     expect(bar).to_be_visible()
-    admin_page.evaluate("window.stillHere = true")
-    stop = admin_page.get_by_role("button", name="Stop")
+    vips.evaluate("window.stillHere = true")
+    stop = vips.get_by_role("button", name="Stop")
     stop.focus()
     note(live, state="running", changed=12)
-    expect(admin_page.get_by_role("progressbar", name="12 of 45")).to_be_visible()
+    expect(vips.get_by_role("progressbar", name="12 of 45")).to_be_visible()
     expect(stop).to_be_focused()
-    expect(admin_page.get_by_role("status")).to_have_count(0)
-    admin_page.reload()
-    admin_page.evaluate("window.stillHere = true")
+    expect(vips.get_by_role("status")).to_have_count(0)
+    vips.reload()
+    vips.evaluate("window.stillHere = true")
     note(live, changed=13)
-    expect(admin_page.get_by_role("progressbar", name="13 of 45")).to_be_visible()
+    expect(vips.get_by_role("progressbar", name="13 of 45")).to_be_visible()
     note(live, state="queued", changed=0)
     finish()
-    expect(admin_page.get_by_role("progressbar", name="45 of 45")).to_be_visible()
-    expect(admin_page.get_by_role("status").filter(has_text="Done")).not_to_have_count(0)
-    assert admin_page.evaluate("window.stillHere") is True
+    expect(vips.get_by_role("progressbar", name="45 of 45")).to_be_visible()
+    expect(vips.get_by_role("status").filter(has_text="Done")).not_to_have_count(0)
+    assert vips.evaluate("window.stillHere") is True
 
 
 def test_a_running_job_is_stopped_by_its_button(
-    admin_page: Page, live: Live, ids: list[int], finish: Callable[[], None]
+    vips: Page, live: Live, ids: list[int], finish: Callable[[], None]
 ) -> None:
-    admin_page.goto(VIP)
-    menu(admin_page).select_option(label="Select All")
-    submit(admin_page, "discard")
-    admin_page.get_by_role("button", name="OK").click()
-    admin_page.goto(GRID)
-    admin_page.get_by_role("link", name="Show progress").click()
-    admin_page.get_by_role("button", name="Stop").click()
-    expect(admin_page.get_by_text("Stopped")).to_be_visible()
-    expect(admin_page.get_by_role("button", name="Stop")).to_have_count(0)
+    menu(vips).select_option(label="Select All")
+    submit(vips, "discard")
+    vips.get_by_role("button", name="OK").click()
+    vips.goto(GRID)
+    vips.get_by_role("link", name="Show progress").click()
+    vips.get_by_role("button", name="Stop").click()
+    expect(vips.get_by_text("Stopped")).to_be_visible()
+    expect(vips.get_by_role("button", name="Stop")).to_have_count(0)
     finish()
     assert {each.status for each in live.store.invitations()} == {"sent"}
