@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from blinker import NamedSignal
 from sqlalchemy.orm import Session
 
-from .database import Busy, atomically, session
+from .database import Busy, among, atomically, session
 from .events import announce
 from .grid import Selection
 from .lifecycle import (
@@ -117,13 +117,13 @@ def _apply(action: Action, ids: Sequence[int], actor: Actor, keep: Keep) -> Outc
 def _count_left(action: Action, left: set[int]) -> Counter[str]:
     if not left:
         return Counter()
-    return Counter(session().scalars(sa.select(action.why_not()).where(I.id.in_(left))))
+    return Counter(session().scalars(sa.select(action.why_not()).where(among(I.id, sorted(left)))))
 
 
 def _tell(action: Action, changed: Sequence[int]) -> None:
     """Announce what was changed, after the commit, where somebody listens."""
     if action.signal is not None and action.signal.receivers and changed:
-        announce(action.signal, session().scalars(sa.select(I).where(I.id.in_(changed))).all())
+        announce(action.signal, session().scalars(sa.select(I).where(among(I.id, changed))).all())
 
 
 def count(
@@ -138,7 +138,7 @@ def count(
         found.c.able, found.c.key
     )
     counted: tuple[dict[str, int], dict[str, int]] = ({}, {})
-    for is_able, name, number in session.execute(query.order_by(sa.func.count().desc())):
+    for is_able, name, number in session.execute(query):
         counted[0 if is_able else 1][name] = number
     return counted
 
@@ -155,7 +155,7 @@ def send_again(session: Session, row: Invitation, actor: Actor) -> None:
 
 def _send_many(session: Session, ids: Sequence[int], actor: Actor) -> list[int]:
     done = []
-    for row in session.scalars(sa.select(I).where(I.id.in_(ids)).order_by(I.id)).all():
+    for row in session.scalars(sa.select(I).where(among(I.id, ids)).order_by(I.id)).all():
         number = row.id
         with suppress(Changed):  # somebody else was faster
             if can_send(row, actor):
@@ -166,7 +166,7 @@ def _send_many(session: Session, ids: Sequence[int], actor: Actor) -> list[int]:
 
 def _extend_many(session: Session, ids: Sequence[int], actor: Actor) -> list[int]:
     """Let links live as many days from now as their store views say."""
-    codes = session.scalars(sa.select(I.store_view).where(I.id.in_(ids)).distinct()).all()
+    codes = session.scalars(sa.select(I.store_view).where(among(I.id, ids)).distinct()).all()
     days = {code: settings_of(store_view(code)).link_days for code in codes}
     return extend_many(session, ids, actor, days)
 

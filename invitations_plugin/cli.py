@@ -60,7 +60,7 @@ def downgrade(revision: str) -> None:
 @commands.command()
 @click.option("--limit", type=click.IntRange(1), help="Send at most this many messages.")
 def deliver(limit: int | None) -> None:
-    """Do what is due now: actions of staff, then mail. Exit code 1 when the server is away."""
+    """Do what is due now: mass actions, then mail. Exit code 1 when the server is away."""
     jobs.run_all()
     report = delivery.deliver(limit)
     click.echo(
@@ -73,7 +73,7 @@ def deliver(limit: int | None) -> None:
 
 @commands.command()
 def worker() -> None:
-    """Send mail until told to stop (SIGTERM, Ctrl-C); ends after the message in hand."""
+    """Send mail and do mass actions until told to stop (SIGTERM, Ctrl-C)."""
     clock = Clock(current_app._get_current_object())  # type: ignore[attr-defined]
 
     def stop(number: int, frame: Any) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
@@ -64,6 +65,20 @@ def insert_into(session: Session, model: type[Any]) -> Any:
     """Return an INSERT that knows ON CONFLICT, as both databases spell it alike."""
     is_postgresql = session.get_bind(model).dialect.name == "postgresql"
     return postgresql.insert(model) if is_postgresql else sqlite.insert(model)
+
+
+def among(column: Any, ids: Sequence[int]) -> sa.ColumnElement[bool]:
+    """Return as SQL that a column is one of many ids, which go as one parameter.
+
+    Some thousand parameters would cost more than what is done to their rows.
+    """
+    found: sa.ColumnElement[bool]
+    if engine().dialect.name == "postgresql":
+        found = column == sa.any_(sa.literal(list(ids), sa.ARRAY(sa.BigInteger)))
+    else:
+        listed = sa.func.json_each(json.dumps(list(ids))).table_valued("value")
+        found = column.in_(sa.select(listed.c.value))
+    return found
 
 
 def is_passing(error: DBAPIError) -> bool:

@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 import sqlalchemy as sa
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
+from .database import among
 from .models import Invitation, Status
 
 I = Invitation  # noqa: E741  # named once, used on every line below
@@ -295,9 +296,9 @@ class Selection:
     def conditions(self) -> list[sa.ColumnElement[bool]]:
         """Return the selection as SQL."""
         if self.query is None:
-            return [I.id.in_(self.ids)]
+            return [among(I.id, self.ids)]
         chosen = [*self.query.conditions, I.id <= self.upto]
-        return [*chosen, I.id.not_in(self.exclude)] if self.exclude else chosen
+        return [*chosen, ~among(I.id, self.exclude)] if self.exclude else chosen
 
 
 def next_ids(session: Session, selection: Selection, position: int, number: int) -> list[int]:

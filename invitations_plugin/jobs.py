@@ -27,6 +27,7 @@ from .database import Busy, atomically, session
 from .grid import FILTERS, Selection, next_ids, read_query
 from .lifecycle import STAFF, Actor
 from .models import Job, JobState
+from .settings import forget as forget_settings
 
 log = logging.getLogger(__name__)
 
@@ -170,6 +171,7 @@ def _claim(db: Session) -> _Held | None:
 
 def _run(held: _Held, over: Callable[[], bool]) -> None:
     """Run a job to its end, or give it back where this worker's time is over."""
+    forget_settings()  # those of this moment, however long the worker has been there
     try:
         action, selection = ACTIONS[held.action], _read(held.selection)
         while not over():

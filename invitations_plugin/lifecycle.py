@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session, aliased
 
 from .clock import now
+from .database import among
 from .models import History, Invitation, MailState, Outbox, Status, new_public_id
 from .opt_outs import is_among_opted_out
 from .settings import Settings
@@ -164,9 +165,15 @@ def note_all(
     from_status: str | None,
     to_status: str | None,
 ) -> None:
-    """Write the same row of history for some invitations, at least one, in one statement."""
-    notes = [_note(each, actor, action, from_status, to_status) for each in ids]
-    session.execute(sa.insert(History.__table__), notes)  # type: ignore[arg-type]
+    """Write the same row of history for some invitations, in one statement."""
+    if not ids:
+        return
+    values = _note(0, actor, action, from_status, to_status)
+    del values["invitation_id"]
+    columns = [sa.literal(value, History.__table__.c[name].type) for name, value in values.items()]
+    noted = sa.select(Invitation.__table__.c.id, *columns).where(among(Invitation.id, ids))
+    statement = sa.insert(History.__table__)  # type: ignore[arg-type]
+    session.execute(statement.from_select(["invitation_id", *values], noted))
 
 
 def _note(
@@ -403,22 +410,21 @@ def _move_many(
 
     A statement a status, so that the history tells exactly what each one was before.
     """
-    row, step = Invitation, MOVES[name]
+    table, step = Invitation.__table__, MOVES[name]
     if actor.kind not in step.by:
         raise IllegalMove(name, actor.kind)
-    notes: list[dict[str, Any]] = []
+    done: list[int] = []
     for status in sorted(step.sources):
         changed = session.execute(
-            sa.update(row)
-            .where(row.id.in_(ids), row.status == status)
-            .values(status=step.target, version=row.version + 1, **values)
-            .returning(row.id),
-            execution_options={"synchronize_session": False},
+            sa.update(table)  # type: ignore[arg-type]
+            .where(among(Invitation.id, ids), table.c.status == status)
+            .values(status=step.target, version=table.c.version + 1, **values)
+            .returning(table.c.id)
         )
-        notes += [_note(done, actor, name, status, step.target) for done in changed.scalars()]
-    if notes:
-        session.execute(sa.insert(History), notes)
-    return [each["invitation_id"] for each in notes]
+        moved = list(changed.scalars())
+        note_all(session, moved, actor, name, status, step.target)
+        done += moved
+    return done
 
 
 def extend_many(
@@ -428,22 +434,20 @@ def extend_many(
 
     One that lives longer already keeps its end.
     """
-    row, done = Invitation, list[int]()
+    column, done = Invitation.__table__.c, list[int]()
     for view, length in days.items():
         end = now() + timedelta(days=length)
         changed = session.execute(
-            sa.update(row)
-            .where(row.id.in_(ids), row.store_view == view, is_extendable())
+            sa.update(Invitation.__table__)  # type: ignore[arg-type]
+            .where(among(Invitation.id, ids), column.store_view == view, is_extendable())
             .values(
-                expires_at=sa.case((row.expires_at < end, end), else_=row.expires_at),
-                version=row.version + 1,
+                expires_at=sa.case((column.expires_at < end, end), else_=column.expires_at),
+                version=column.version + 1,
             )
-            .returning(row.id),
-            execution_options={"synchronize_session": False},
+            .returning(column.id)
         )
         done += changed.scalars()
-    if done:
-        note_all(session, done, actor, "extend", None, None)
+    note_all(session, done, actor, "extend", None, None)
     return done
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
-from typing import Any
 
 import pytest
 
@@ -12,7 +11,6 @@ from invitations_plugin.models import Status
 
 from .support.pages import Page, statements
 from .support.rows import STATUSES, ago, by, insert, one, row
-from .support.sink import Sink
 from .support.stores import Store, Visitor
 
 GRID = "/admin/invitations/"
@@ -168,154 +166,6 @@ def test_page_sizes_are_offered_and_kept(store: Store, admin: Visitor) -> None:
     assert len(page.statuses) == 50
     assert "size=50" in (page.link("Next") or "")
     assert [each.text for each in page.all("a", aria_current="true")] == ["50"]
-
-
-def many(number: int) -> list[dict[str, Any]]:
-    return [row(f"{n}@example.com") for n in range(number)]
-
-
-def test_ten_thousand_rows_are_counted_and_discarded_at_once(store: Store, admin: Visitor) -> None:
-    ids = insert(store, many(10_000))
-    assert "10,000 found" in Page(admin.get(GRID)).text("p")
-    insert(store, [row("one more@example.com")])
-    page = Page(admin.get(GRID))
-    assert "10,000+ found" in page.text("p")
-
-    chosen = {"action": "discard", "ids": [*ids, *ids[:50]]}
-    question = Page(admin.post(ACTIONS, chosen))
-    assert [each.replace(",", "") for each in question.text("h1")] == ["Discard 10000 invitations?"]
-    [notice] = confirm(admin, question).notices
-    assert notice.replace(",", "") == "10000 invitations were discarded."
-    assert "1 found" in Page(admin.get(f"{GRID}?status=sent")).text("p")
-
-
-def confirm(visitor: Visitor, question: Page) -> Page:
-    """Press OK: post the fields of the confirmation as they stand there."""
-    given: dict[str, list[str]] = {}
-    for each in question.all("input", type="hidden"):
-        given.setdefault(each.attributes["name"], []).append(each.attributes["value"])
-    return Page(visitor.post(ACTIONS, given, follow_redirects=True))
-
-
-def test_a_mass_discard_asks_first_and_says_what_it_skips(store: Store, admin: Visitor) -> None:
-    ids = insert(store, [row(f"{each}@example.com", each) for each in STATUSES])
-    admin.get(GRID)
-    question = Page(admin.post(ACTIONS, {"action": "discard", "ids": ids}))
-    assert [each.status for each in store.invitations()] == list(STATUSES)
-    assert "Discard 3 invitations?" in question.text("h1")
-    lines = question.text("li")
-    for text in ("Not Sent: 1", "Sent: 1", "Expired: 1"):
-        assert text in lines
-    for text in ("Accepted", "Discarded", "Declined"):
-        assert f"1 stays as it is: its status is {text}." in lines
-
-    done = confirm(admin, question)
-    assert done.notices == ["3 invitations were discarded."]
-    after = {each.email: each.status for each in store.invitations()}
-    for each in ("not_sent", "sent", "expired"):
-        assert after.pop(f"{each}@example.com") == "discarded"
-        assert store.history(f"{each}@example.com") == [("discard", each, "discarded", "staff")]
-    assert after == {f"{each}@example.com": each for each in ("accepted", "discarded", "declined")}
-
-
-def test_what_staff_discarded_is_not_mailed(
-    store: Store, veronica: Visitor, admin: Visitor, sink: Sink
-) -> None:
-    veronica.send("anna@example.com", "ben@example.com")
-    admin.get(GRID)
-    number = store.invitation("anna@example.com").id
-    admin.post(ACTIONS, {"action": "discard", "ids": number, "confirm": "1"})
-    store.deliver()
-    assert [mail.recipients for mail in sink.mails] == [["ben@example.com"]]
-
-
-def test_everything_means_the_filter_up_to_the_row_seen_less_the_excluded(
-    store: Store, admin: Visitor
-) -> None:
-    ids = insert(store, [row(f"{n}@example.com", group_code="vip") for n in range(30)])
-    insert(store, [row("general@example.com")])
-    page = Page(admin.get(f"{GRID}?group=vip"))
-    late = insert(store, [row("late@example.com", group_code="vip")])
-    chosen = {
-        "action": "discard", "select": "all", "group": "vip",
-        "upto": page.fields["upto"], "exclude": [str(ids[3]), str(ids[4])],
-    }  # fmt: skip
-    question = Page(admin.post(ACTIONS, chosen))
-    assert "Discard 28 invitations?" in question.text("h1")
-    assert confirm(admin, question).notices == ["28 invitations were discarded."]
-    kept = [each.id for each in store.invitations() if each.status == "sent"]
-    assert kept == [ids[3], ids[4], ids[-1] + 1, *late]
-
-
-def test_an_action_leads_back_to_the_grid_as_it_was_left(store: Store, admin: Visitor) -> None:
-    number = one(store)
-    admin.get(GRID)
-    given = {"action": "discard", "ids": number, "confirm": "1", "invitee": "anna", "size": "50"}
-    answer = admin.post(ACTIONS, given | {"sort": "sent", "dir": "asc"})
-    assert (answer.status_code, answer.location) == (
-        302,
-        f"{GRID}?invitee=anna&sort=sent&dir=asc&size=50",
-    )
-
-
-@pytest.mark.parametrize("confirmed", [{}, {"confirm": "1"}])
-def test_ids_that_are_none_are_passed_over(
-    store: Store, admin: Visitor, confirmed: dict[str, str]
-) -> None:
-    number = one(store)
-    admin.get(GRID)
-    for bad in ("", "abc", "-1", "0", str(2**63), "9" * 400, "\x00", "\u0661", "1.0", " 1"):
-        wrong = {"action": "discard", "ids": bad} | confirmed
-        page = Page(admin.post(ACTIONS, wrong, follow_redirects=True))
-        assert page.notices == ["Select the invitations first."], bad
-    given = {"action": "discard", "ids": ["abc", number, str(number), 2**63 - 1]} | confirmed
-    assert admin.post(ACTIONS, given).status_code in (200, 302)
-    assert store.invitation("anna@example.com").status == ("discarded" if confirmed else "sent")
-
-
-def test_everything_without_an_end_is_nothing(store: Store, admin: Visitor) -> None:
-    one(store)
-    admin.get(GRID)
-    for upto in ("", "abc", "0", str(2**63)):
-        given = {"action": "discard", "select": "all", "upto": upto, "confirm": "1"}
-        assert admin.post(ACTIONS, given).status_code == 302
-    assert store.invitation("anna@example.com").status == "sent"
-
-
-def test_a_filter_that_cannot_be_read_never_means_everything(store: Store, admin: Visitor) -> None:
-    number = one(store)
-    admin.get(GRID)
-    given = {"action": "discard", "select": "all", "upto": number, "confirm": "1"}
-    for bad in ({"status": "lost"}, {"id_from": "abc"}, {"sent_to": "soon"}):
-        admin.post(ACTIONS, given | bad)
-    assert store.invitation("anna@example.com").status == "sent"
-
-
-@pytest.mark.parametrize("action", ["", "delete", "discard "])
-def test_an_unknown_action_does_nothing(store: Store, admin: Visitor, action: str) -> None:
-    number = one(store)
-    admin.get(GRID)
-    given = {"action": action, "ids": number, "confirm": "1"}
-    assert Page(admin.post(ACTIONS, given, follow_redirects=True)).notices == [
-        "Choose an action first."
-    ]
-    assert store.invitation("anna@example.com").version == 1
-
-
-def test_a_mass_send_opens_what_was_closed_and_skips_what_cannot_be_sent(
-    store: Store, admin: Visitor
-) -> None:
-    ids = insert(store, [row(f"{each}@example.com", each) for each in STATUSES])
-    ids += insert(store, [row(None, "expired")])
-    admin.get(GRID)
-    question = Page(admin.post(ACTIONS, {"action": "send", "ids": ids}))
-    assert "Send 4 invitations?" in question.text("h1")
-    assert confirm(admin, question).notices == ["4 invitations are on their way."]
-    sent = ("discarded", "declined", "expired", "sent")
-    after = {each.email: each.status for each in store.invitations()}
-    assert [after[f"{each}@example.com"] for each in sent] == ["not_sent"] * 4
-    assert (after["accepted@example.com"], after[None]) == ("accepted", "expired")
-    assert len(store.outbox()) == 4
 
 
 def test_one_invitation_shows_its_facts_and_what_happened(

@@ -30,6 +30,7 @@ CHANGING: dict[str, tuple[str, dict[str, Any]]] = {
         "/admin/invitations/actions",
         {"action": "discard", "ids": "{id}", "confirm": "1"},
     ),
+    "invitations_admin.stop_job": ("/admin/invitations/jobs/{id}/stop", {}),
     "invitations_admin.discard": ("/admin/invitations/{id}/discard", {}),
     "invitations_admin.send": ("/admin/invitations/{id}/send", {}),
 }
@@ -44,6 +45,8 @@ SHOWING = {
     "invitations_invitee.opt_out": "/invitations/opt-out/{out}",
     "invitations_admin.grid": "/admin/invitations/",
     "invitations_admin.detail": "/admin/invitations/{id}/?discard=1",
+    "invitations_admin.jobs": "/admin/invitations/jobs/",
+    "invitations_admin.job": "/admin/invitations/jobs/{id}",
     "invitations_admin.style": "/admin/invitations/style",
 }
 UNPROTECTED = {"invitations_invitee.opt_out"}  # RFC 8058: mail programs post it
@@ -55,7 +58,7 @@ OUT = re.compile(r"/opt-out/([\w.-]+)")
 
 @dataclass
 class Scene:
-    """A store where one invitation was mailed."""
+    """A store where one invitation was mailed, and a job of the same number waits."""
 
     store: Store
     id: int
@@ -103,7 +106,9 @@ def scene_of(sink: Sink) -> Callable[[Store], Scene]:
         mail = sink.to(ANNA)[-1]
         out = OUT.search(mail.text)
         assert out is not None
-        return Scene(store, store.invitation(ANNA).id, mail.link, out.group(1))
+        number = store.invitation(ANNA).id
+        store.add_job(id=number)
+        return Scene(store, number, mail.link, out.group(1))
 
     return set_up
 
@@ -290,9 +295,10 @@ def test_a_clerk_who_may_look_changes_nothing(sample: Scene, endpoint: str) -> N
 def test_a_clerk_is_offered_no_button(sample: Scene) -> None:
     clerk = sample.store.staff("clerk@example.com")
     assert ANNA in clerk.get("/admin/invitations/").text
-    page = clerk.get(f"/admin/invitations/{sample.id}/")
-    assert page.status_code == 200
-    assert "<form" not in page.text
+    for path in (f"{sample.id}/", "jobs/", f"jobs/{sample.id}"):
+        page = clerk.get(f"/admin/invitations/{path}")
+        assert page.status_code == 200
+        assert "<form" not in page.text
 
 
 def test_the_style_page_shows_in_debug_only(make_store: MakeStore) -> None:

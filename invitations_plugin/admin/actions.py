@@ -86,8 +86,8 @@ def _ask(action: str, selection: Selection) -> Response:
         effect=gettext(words.EFFECTS[action]),
         count=number,
         is_long=number + sum(unable.values()) > AT_ONCE,
-        changing=[pages.tally(status, amount) for status, amount in able.items()],
-        staying=[words.skipped_text(amount, reason) for reason, amount in unable.items()],
+        changing=[pages.tally(status, amount) for status, amount in words.in_order(able)],
+        staying=[words.skipped_text(amount, reason) for reason, amount in words.in_order(unable)],
         fields=_fields(selection, request.form),
         back_url=_back_url(request.form),
     )
@@ -115,7 +115,7 @@ def _do(action: str, ids: list[int]) -> Response:
         done += bulk.do(todo, ids[start : start + todo.chunk], actor())
     wake_delivery()
     notify("success", words.done_text(action, len(done.changed)))
-    for reason, number in done.skipped.items():
+    for reason, number in words.in_order(done.skipped):
         notify("info", words.skipped_text(number, reason))
     if done.failed:
         notify("error", words.failed_text(done.failed))

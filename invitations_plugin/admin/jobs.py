@@ -98,7 +98,7 @@ def _context(job: Job) -> dict[str, Any]:
             "chosen": _chosen_text(filters),
             "skipped": [
                 (words.reason_label(reason), format_number(number))
-                for reason, number in sorted(job.skipped.items())
+                for reason, number in words.in_order(job.skipped)
             ],
             "failed": format_number(job.failed) if job.failed else "",
             "missing": format_number(job.total - job.done)

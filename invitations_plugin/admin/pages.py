@@ -190,7 +190,9 @@ def filter_text(name: str, text: str, called: Names) -> str:
         "website": called.websites.get(text, text),
         "group": called.groups.get(text, text),
     }.get(name, text)
-    return gettext("%(label)s: %(value)s", label=gettext(words.FILTERS[name]), value=shown)
+    return gettext(
+        "%(label)s: %(value)s", label=gettext(words.FILTERS.get(name, name)), value=shown
+    )
 
 
 def _pager(query: Query, page: Page) -> dict[str, str | None]:

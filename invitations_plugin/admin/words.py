@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from ..bulk import ERASED, WAITING
 from ..forms import bad_address_text
 from ..i18n import gettext, n_, ngettext
@@ -178,6 +180,11 @@ def skipped_text(number: int, reason: str) -> str:
         number,
         status=gettext(STATUSES[Status(reason)]),
     )
+
+
+def in_order(counted: Mapping[str, int]) -> list[tuple[str, int]]:
+    """Return what was counted by status, or by another reason, as pages list it."""
+    return [(each, counted[each]) for each in (*STATUSES, ERASED, WAITING) if counted.get(each)]
 
 
 def reason_label(reason: str) -> str:

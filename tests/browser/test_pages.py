@@ -126,6 +126,7 @@ def test_select_all_discards_more_than_is_visible_less_the_exceptions(
     admin_page.goto("/admin/invitations/")
     admin_page.get_by_role("combobox", name="Select", exact=True).select_option("all")
     admin_page.get_by_role("row", name="friend-029@example.com").get_by_role("checkbox").uncheck()
+    expect(admin_page.get_by_text("29 selected")).to_be_visible()
     admin_page.select_option("[name=action]", "discard")
     admin_page.get_by_role("button", name="Submit").click()
     expect(admin_page.get_by_role("heading", name="Discard 29 invitations?")).to_be_visible()

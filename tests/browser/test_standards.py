@@ -6,10 +6,13 @@ import os
 import shutil
 import subprocess
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page
+
+from invitations_plugin.clock import now
 
 from ..support.rows import ago, one
 from ..support.sink import Sink
@@ -32,6 +35,12 @@ PAGES = {
     "grid, bad filter": (STAFF, "/admin/invitations/?id_from=abc"),
     "detail": (STAFF, "/admin/invitations/1/"),
     "detail, asking": (STAFF, "/admin/invitations/1/?discard=1"),
+    "confirmation": (STAFF, "confirm:/admin/invitations/"),
+    "mass actions": (STAFF, "/admin/invitations/jobs/"),
+    "mass action, running": (STAFF, "/admin/invitations/jobs/1"),
+    "mass action, done": (STAFF, "/admin/invitations/jobs/2"),
+    "adding": (STAFF, "/admin/invitations/new"),
+    "adding, reviewed": (STAFF, "review:/admin/invitations/new"),
     "missing": (STAFF, "/admin/invitations/99/"),
     "forbidden": (CUSTOMER, "/admin/invitations/"),
     "list, who asks": (CUSTOMER, "/account/invitations/?status=asked"),
@@ -67,6 +76,10 @@ def filled(live: Live, sink: Sink) -> Live:
     customer.send("anna@example.com", "a.rather-long.address.of-a-friend@subdomain.example.com")
     live.store.deliver()
     one(live.store, "cleo@example.com", "expired", asked_at=ago(hours=1))
+    live.store.add_job(state="running", lease_until=now() + timedelta(hours=1), changed=1234)
+    live.store.add_job(
+        state="done", changed=4321, skipped={"accepted": 79}, failed=1, ended_at=now()
+    )
     return live
 
 
@@ -79,6 +92,18 @@ def show(page: Page, address: str, live: Live, sink: Sink) -> None:
         page.goto(path)
         with page.expect_navigation():
             page.locator(".inv form button").click()
+    elif way == "confirm":
+        page.goto(path)
+        page.select_option("[name=select]", "all")
+        page.select_option("[name=action]", "discard")
+        page.get_by_role("button", name="Submit").click()
+    elif way == "review":
+        page.goto(path)
+        page.fill("[name=emails]", "zoe@example.com\nnobody\nanna@example.com\nzoe@example.com")
+        page.select_option("[name=store_view]", "en")
+        page.select_option("[name=group]", "general")
+        page.get_by_role("button", name="Continue").click()
+        page.get_by_role("button", name="Save").wait_for()
     elif way == "closed":
         live.store.setting("registration", "invitation")
         page.goto(path)

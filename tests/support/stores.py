@@ -15,7 +15,7 @@ from werkzeug.test import TestResponse
 
 from invitations_plugin import delivery, jobs
 from invitations_plugin.database import session
-from invitations_plugin.models import History, Invitation, Outbox
+from invitations_plugin.models import History, Invitation, Job, Outbox
 from invitations_plugin.settings import override
 from sample_store import create_app, demo
 from sample_store.database import prepare
@@ -196,6 +196,13 @@ class Store:
         """Do what the worker does."""
         with self.app.app_context():
             return delivery.deliver(limit)
+
+    def add_job(self, **values: Any) -> None:
+        """Write a mass action of 5,000 rows straight into the table."""
+        asked = {"action": "discard", "selection": {"ids": []}, "actor_key": "1", "total": 5000}
+        with self.session() as db:
+            db.add(Job(**asked | values))
+            db.commit()
 
     def run_jobs(self) -> None:
         """Do the mass actions that wait, as the worker does."""
