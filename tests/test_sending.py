@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from threading import Barrier
 from typing import Any
 
 import pytest
@@ -334,12 +335,15 @@ def filled(page: TestResponse, *given: str) -> dict[str, str]:
 
 
 def at_once(store: Store, visitor: Visitor, forms: list[dict[str, str]]) -> list[TestResponse]:
-    """Post forms in parallel, as one person with many windows."""
-    browsers = twins(store, visitor, len(forms))
+    """Post forms at one moment, as one person with many windows."""
+    browsers, start = twins(store, visitor, len(forms)), Barrier(len(forms))
+
+    def post(browser: Visitor, form: dict[str, str]) -> TestResponse:
+        start.wait()
+        return browser.post(SEND, form)
+
     with ThreadPoolExecutor(len(forms)) as pool:
-        return list(
-            pool.map(lambda pair: pair[0].post(SEND, pair[1]), zip(browsers, forms, strict=True))
-        )
+        return list(pool.map(post, browsers, forms))
 
 
 LIMITS: dict[str, tuple[dict[str, Any], str]] = {
