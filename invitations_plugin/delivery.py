@@ -169,7 +169,7 @@ def _begin(db: Session, entry: Entry) -> Message | NotNow:
     """
     row = db.get(Invitation, entry.invitation_id, populate_existing=True)
     reason = _reason_to_skip(db, row)
-    if row is None or reason is not None:
+    if row is None or (reason is not None and not outbox.seems_to_leave(row, reason)):
         outbox.skip(db, entry, row, str(reason))
         return NotNow.SKIPPED
     view = store_view(row.store_view)
@@ -178,6 +178,9 @@ def _begin(db: Session, entry: Entry) -> Message | NotNow:
     if turn is not None:
         outbox.wait(db, entry, row, turn, settings)
         return NotNow.WAITS
+    if reason is not None:
+        outbox.skip(db, entry, row, reason)
+        return NotNow.SKIPPED
     outbox.mark_sending(db, entry)
     # Found out here, where no sender can time it.
     row.existing_customer = has_account(row)
@@ -194,7 +197,7 @@ def _reason_to_skip(db: Session, row: Invitation | None) -> str | None:
         return "expired"
     if not inviter_is_active(row):
         return "inviter disabled"
-    return "opted out" if is_opted_out(db, row.recipient_hash) else None
+    return mailboxes.OPTED_OUT if is_opted_out(db, row.recipient_hash) else None
 
 
 def _note_end(entry: Entry, report: Report, message: Message | NotNow) -> None:

@@ -11,11 +11,12 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from .clock import now
-from .models import History, Invitation, MailState
+from .models import History, Invitation, MailState, Status
 from .settings import Settings
 from .turns import take_turn
 
 DAY, MONTH = timedelta(days=1), timedelta(days=30)
+OPTED_OUT = "opted out"
 WHILE_ONE_LEAVES = timedelta(minutes=1)
 
 
@@ -49,15 +50,17 @@ def _received(session: Session, row: Invitation) -> list[datetime]:
     """Return when mails left for the mailbox in the longest window, the newest first.
 
     One whose end is unknown may have arrived; this mail's own repetition is the same mail.
+    What only seemed to leave counts as well, so that its sender cannot tell it apart.
     """
     note, other = History, Invitation
     lost = sa.and_(note.action == "unknown", note.invitation_id != row.id)
+    seemed = sa.and_(note.action == "skip", note.reason.in_((OPTED_OUT, Status.DECLINED)))
     query = (
         sa.select(note.at)
         .join(other, other.id == note.invitation_id)
         .where(
             other.recipient_hash == row.recipient_hash,
-            sa.or_(note.action == "send", lost),
+            sa.or_(note.action == "send", lost, seemed),
             note.at > now() - MONTH,
         )
         .order_by(note.at.desc())

@@ -20,7 +20,7 @@ from sqlalchemy.orm import Session
 from .clock import now
 from .database import atomically, session
 from .lifecycle import THE_SYSTEM, LifecycleError, move, note, seems_open
-from .mailboxes import WHILE_ONE_LEAVES
+from .mailboxes import OPTED_OUT, WHILE_ONE_LEAVES
 from .models import Invitation, MailState, Outbox, OutboxState, Status
 from .settings import Settings
 
@@ -157,11 +157,20 @@ def _set_skipped(db: Session, row: Invitation, reason: str) -> None:
     values: dict[str, Any] = {"mail_state": MailState.SKIPPED, "mail_error": reason}
     # To its sender it looks like any other that was sent.
     as_if_sent = values | {"sent_at": row.sent_at or now(), "last_sent_at": now()}
-    if reason == "opted out":
+    if reason == OPTED_OUT:
         move(db, row, "send", THE_SYSTEM, as_if_sent, action="skip", reason=reason)
+    elif seems_to_leave(row, reason):
+        _set_mail(db, row.id, **as_if_sent)
+        note(db, row.id, THE_SYSTEM, "skip", row.status, row.status, reason)
     else:
-        pretends = row.status == Status.DECLINED and seems_open(row)
-        _set_mail(db, row.id, **as_if_sent if pretends else values)
+        _set_mail(db, row.id, **values)
+
+
+def seems_to_leave(row: Invitation, reason: str) -> bool:
+    """Return whether a mail that does not leave looks to its sender as if it did, and so
+    waits for its mailbox's turn like one that does.
+    """
+    return reason == OPTED_OUT or (row.status == Status.DECLINED and seems_open(row))
 
 
 def wait(db: Session, entry: Entry, row: Invitation, turn: datetime, settings: Settings) -> None:

@@ -48,7 +48,7 @@ def known(any_store: Store, sink: Sink, friend: MakeFriend) -> list[str]:
 @pytest.fixture
 def sender(any_store: Store) -> Visitor:
     """A customer who has invited before, so that nothing is done for the first time."""
-    for limit in ("max_per_hour", "max_per_day", "max_pending"):
+    for limit in ("max_per_hour", "max_per_day", "max_pending", "mailbox_per_day"):
         any_store.setting(limit, 0)
     visitor = any_store.customer()
     visitor.send("first@example.com", follow_redirects=True)

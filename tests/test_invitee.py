@@ -169,6 +169,7 @@ def test_a_sign_in_link_leads_to_the_sign_in(
 def test_opting_out_asks_first_and_is_for_good(
     any_store: Store, link_for: Callable[..., str], sink: Sink
 ) -> None:
+    any_store.setting("mailbox_per_day", 0)
     link_for()
     out = OUT.search(sink.to(ANNA)[0].text)
     assert out is not None

@@ -500,6 +500,7 @@ def test_the_store_chooses_what_an_address_without_its_link_gets(
 def test_of_several_the_one_who_invited_first_is_credited_without_the_link(
     any_store: Store, link_for: Callable[..., str]
 ) -> None:
+    any_store.setting("mailbox_per_day", 2)
     first, second = any_store.other_inviter, any_store.inviter
     for each in (first, second):
         link_for(inviter=each)

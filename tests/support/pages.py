@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from html.parser import HTMLParser
+from threading import Barrier
 from typing import Any
 
 import sqlalchemy as sa
@@ -103,7 +104,8 @@ class Page(HTMLParser):
 
     def actions(self) -> list[str]:
         """Return where the page's forms are posted."""
-        return [each.attributes["action"] for each in self.all("form", method="post")]
+        forms = self.all("form", method="post")
+        return [each.attributes["action"] for each in forms if "action" in each.attributes]
 
 
 def _is_notice(element: Element) -> bool:
@@ -147,9 +149,12 @@ def twins(store: Store, visitor: Visitor, number: int) -> list[Visitor]:
 def at_once(
     store: Store, visitor: Visitor, forms: list[dict[str, str]], path: str = SEND
 ) -> list[TestResponse]:
-    """Post forms in parallel, as one person with many windows."""
-    browsers = twins(store, visitor, len(forms))
+    """Post forms at one moment, as one person with many windows."""
+    browsers, start = twins(store, visitor, len(forms)), Barrier(len(forms))
+
+    def post(browser: Visitor, form: dict[str, str]) -> TestResponse:
+        start.wait()
+        return browser.post(path, form)
+
     with ThreadPoolExecutor(len(forms)) as pool:
-        return list(
-            pool.map(lambda pair: pair[0].post(path, pair[1]), zip(browsers, forms, strict=True))
-        )
+        return list(pool.map(post, browsers, forms))

@@ -58,8 +58,9 @@ class Sink:
     """Takes every mail, unless a test said otherwise beforehand.
 
     ``replies["MAIL"]``, ``replies["RCPT"]`` and ``replies["DATA"]`` are used up one answer
-    a mail; an answer "drop" closes the line instead, "250 drop" closes it after saying 250
-    (any other number, too), and "silence" never comes. ``refused`` holds the answers to
+    a mail; an answer "drop" closes the line instead, "taken drop" does so having taken the
+    mail, "250 drop" closes it after saying 250 (any other number, too), and "silence" never
+    comes. ``refused`` holds the answers to
     addresses that are never taken. ``while_taking`` is called with each mail before its
     250, ``before_reply`` before any answer to a mail, and ``delay`` is how long one takes.
     ``at_connect`` is said instead of a greeting. With ``tls`` it offers STARTTLS.
@@ -133,7 +134,7 @@ class Sink:
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
         await asyncio.sleep(self.delay)
         coming = self.replies["DATA"][:1]
-        if not coming or coming[0].startswith("250"):
+        if not coming or coming[0].startswith(("250", "taken")):
             content = envelope.content
             assert isinstance(content, bytes)
             mail = Mail(str(envelope.mail_from), list(envelope.rcpt_tos), content)
@@ -150,7 +151,7 @@ class Sink:
             await asyncio.sleep(3600)
         if answer is not None and answer.endswith("drop"):
             transport: Any = server.transport
-            said = answer.removesuffix("drop")
+            said = answer.removesuffix("drop").removeprefix("taken ")
             if said:
                 transport.write(f"{said}OK\r\n".encode())
                 transport.close()
