@@ -23,6 +23,9 @@ PACKAGES = (
     "Flask-Babel",
     "Flask-Mail",
     "email-validator",
+    "Flask-Admin",
+    "Django",
+    "django-invitations",
 )
 INTRODUCTION = """# What was measured
 
@@ -67,6 +70,7 @@ def _circumstances(command: str) -> str:
     packages = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
     return (
         f"Measured {datetime.now(UTC):%Y-%m-%d} by `{command}` on {os.cpu_count()} cores,"
+        f" load {os.getloadavg()[2]:.1f},"
         f" {memory:.0f} GiB, {platform.system()} {platform.machine()}; Python"
         f" {platform.python_version()}, SQLite {sqlite3.sqlite_version}, {packages}."
     )
