@@ -15,7 +15,7 @@ import click
 
 WARM_UP = 20
 WARM_SECONDS = 0.5
-FEWEST = 5
+FEWEST = 3
 Once = Callable[..., float]  # does the work one time and returns the seconds it took
 Make = Callable[..., AbstractContextManager[Once]]
 

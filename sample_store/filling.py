@@ -16,7 +16,8 @@ from .database import db
 from .models import Customer, Staff
 from .past import Account, Actor, Past, accounts
 
-CHUNK = 5_000  # a transaction; also well below what one statement may name
+CHUNK = 20_000  # a transaction; also below what one statement may name
+SQLITE_CACHE = "PRAGMA cache_size = -500000"  # KB: hashes fall all over indexes of 100 MB each
 T = TypeVar("T")
 
 
@@ -36,6 +37,8 @@ def fill(
 
     Only the customers who invite are held in memory. Interrupted, it goes on when repeated.
     """
+    if db.engine.dialect.name == "sqlite":
+        db.session.execute(sa.text(SQLITE_CACHE))
     added = Added()
     inviters: list[Account] = []
     for people in _chunks(accounts(customers, state)):
