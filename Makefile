@@ -28,8 +28,8 @@ check:
 	$(BIN)/python -m tests.tools.catalogues --check
 	$(BIN)/python -m tests.tools.repeats
 
-bench: .venv/dev
-	$(BIN)/python -m bench
+bench: .venv-bench/installed
+	.venv-bench/bin/python -m bench
 
 set-up-test: .venv/dev $(TOOLS)
 	@$(BIN)/python -m tests.tools.chromium
@@ -48,6 +48,13 @@ set-up-test: .venv/dev $(TOOLS)
 	@echo "Installing what the tests need ..."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@ .venv/run
+
+# The benchmarks' peers stay out of the environment that the tests run in.
+.venv-bench/installed: requirements-bench.lock | .venv/bin/python
+	@$(BIN)/python -m venv .venv-bench
+	@echo "Installing whom the benchmarks measure beside us ..."
+	@.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
 
 # The judges of pages: without npm their tests say that they did not run, and fail on CI.
 $(TOOLS): tests/tools/package-lock.json
@@ -71,6 +78,9 @@ lock:
 		--generate-hashes --python-version 3.11 --no-header -q -U -o requirements-run.lock
 	uv pip compile pyproject.toml --extra postgresql --extra login --group dev --universal \
 		--generate-hashes --python-version 3.11 --no-header -q -U -o requirements-dev.lock
+	uv pip compile pyproject.toml --extra postgresql --extra login --group bench --universal \
+		--constraints requirements-dev.lock \
+		--generate-hashes --python-version 3.11 --no-header -q -U -o requirements-bench.lock
 
 clean:
-	rm -rf .venv dist $(TOOLS) .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv .venv-bench dist $(TOOLS) .pytest_cache .mypy_cache .ruff_cache

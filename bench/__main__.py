@@ -6,26 +6,32 @@ from collections.abc import Callable
 
 import click
 
-from . import listing, report, send
+from . import grid, listing, report, send
 
-# A benchmark takes how many requests each contender gets, and returns its section.
-BENCHMARKS: dict[str, Callable[[int], report.Section]] = {
-    "send": send.measure,
-    "listing": listing.measure,
-}
+NAMES = ("send", "listing", "grid")
 
 
 @click.command()
-@click.argument("names", nargs=-1, type=click.Choice(list(BENCHMARKS)))
+@click.argument("names", nargs=-1, type=click.Choice(NAMES))
 @click.option("--requests", default=400, show_default=True, help="How many each contender gets.")
+@click.option("--rows", default=grid.ROWS, show_default=True, help="Invitations in the grid.")
+@click.option("--filled", multiple=True, help="Address of a seeded database for the grid.")
 @click.option("--keep/--no-keep", default=True, help="Write bench/results.md.")
-def main(names: tuple[str, ...], requests: int, keep: bool) -> None:
+def main(
+    names: tuple[str, ...], requests: int, rows: int, filled: tuple[str, ...], keep: bool
+) -> None:
     """Measure all that goes by these NAMES; everything without one."""
-    for name in names or BENCHMARKS:
-        section = BENCHMARKS[name](requests)
+    benchmarks: dict[str, Callable[[], report.Section]] = {
+        "send": lambda: send.measure(requests),
+        "listing": lambda: listing.measure(requests),
+        "grid": lambda: grid.measure(requests, rows, filled),
+    }
+    for name in names or NAMES:
+        section = benchmarks[name]()
         click.echo(f"\n{section.text}\n")
         if keep:
-            report.keep(section, f"python -m bench {name} --requests {requests}")
+            more = f" --rows {rows}" if name == "grid" else ""
+            report.keep(section, f"python -m bench {name} --requests {requests}{more}")
 
 
 if __name__ == "__main__":

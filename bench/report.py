@@ -25,6 +25,9 @@ PACKAGES = (
     "Flask-Babel",
     "Flask-Mail",
     "email-validator",
+    "Flask-Admin",
+    "Django",
+    "django-invitations",
 )
 INTRODUCTION = """# What was measured
 
@@ -84,6 +87,7 @@ def _circumstances(command: str) -> str:
     packages = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
     return (
         f"Measured {datetime.now(UTC):%Y-%m-%d} by `{command}` on {os.cpu_count()} cores,"
+        f" load {os.getloadavg()[2]:.1f},"
         f" {memory:.0f} GiB, {platform.system()} {platform.machine()}; Python"
         f" {platform.python_version()}, SQLite {sqlite3.sqlite_version}, {packages}."
     )

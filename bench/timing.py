@@ -14,7 +14,9 @@ from typing import Any
 import click
 
 WARM_UP = 20
-Once = Callable[[], float]  # does the work one time and returns the seconds it took
+WARM_SECONDS = 0.5
+FEWEST = 3
+Once = Callable[..., float]  # does the work one time and returns the seconds it took
 Make = Callable[..., AbstractContextManager[Once]]
 
 
@@ -42,6 +44,11 @@ class Times:
         return statistics.median(self.seconds)
 
     @property
+    def undisturbed(self) -> float:
+        """What the quickest tenth stayed below: a busy machine let these run through."""
+        return statistics.quantiles(self.seconds, n=10, method="inclusive")[0]
+
+    @property
     def p95(self) -> float:
         return statistics.quantiles(self.seconds, n=20)[-1]
 
@@ -60,22 +67,25 @@ class _Runner:
         end.close()
 
     def __enter__(self) -> _Runner:
+        return self
+
+    def warm_up(self) -> None:
+        """Do the work as often as it takes until nothing is done for the first time."""
         for _ in range(WARM_UP):
             self.once()
-        return self
 
     def __exit__(self, *error: object) -> None:
         if self._process.is_alive():
-            self._pipe.send(False)
+            self._pipe.send(None)
         self._process.join()
 
-    def once(self) -> float:
-        """Let it do its work one time.
+    def once(self, *job: str) -> float:
+        """Let it do its work, or one of several jobs, one time.
 
         :raises RuntimeError: when it failed; its own error stands above.
         """
         try:
-            self._pipe.send(True)
+            self._pipe.send(job)
             return float(self._pipe.recv())
         except (EOFError, BrokenPipeError) as error:
             raise RuntimeError(f"{self.contender.name}: failed") from error
@@ -83,14 +93,16 @@ class _Runner:
 
 def _work(pipe: Connection, make: Make, arguments: tuple[Any, ...]) -> None:
     with make(*arguments) as once:
-        while pipe.recv():
-            pipe.send(once())
+        while (job := pipe.recv()) is not None:
+            pipe.send(once(*job))
 
 
 def take_turns(contenders: Iterable[Contender], rounds: int, label: str) -> dict[str, Times]:
     """Let all do their work in every round, in an order that changes from round to round."""
     with ExitStack() as stack:
         runners = [stack.enter_context(_Runner(each)) for each in contenders]
+        for runner in runners:
+            runner.warm_up()
         taken: dict[str, list[float]] = {each.contender.name: [] for each in runners}
         bar = stack.enter_context(click.progressbar(range(rounds), label=label))
         for number in bar:
@@ -98,3 +110,37 @@ def take_turns(contenders: Iterable[Contender], rounds: int, label: str) -> dict
             for runner in random.sample(present, len(present)):
                 taken[runner.contender.name].append(runner.once())
     return {name: Times(seconds) for name, seconds in taken.items()}
+
+
+def take_turns_at(
+    jobs: Sequence[str], contenders: Iterable[Contender], rounds: int, seconds: float, label: str
+) -> dict[str, dict[str, Times]]:
+    """Let all do one job after the other, taking turns at each; return times by job and name.
+
+    Who has spent ``seconds`` on a job, and has done it :data:`FEWEST` times, rests for the
+    rest of its rounds: the slow would hold up the fast.
+    """
+    with ExitStack() as stack:
+        runners = [stack.enter_context(_Runner(each)) for each in contenders]
+        bar = stack.enter_context(click.progressbar(jobs, label=label))
+        return {job: _at_one(job, runners, rounds, seconds) for job in bar}
+
+
+def _at_one(job: str, runners: Sequence[_Runner], rounds: int, seconds: float) -> dict[str, Times]:
+    taken: dict[str, list[float]] = {each.contender.name: [] for each in runners}
+    for runner in runners:
+        while _is_cold(taken[runner.contender.name]):
+            taken[runner.contender.name].append(runner.once(job))
+    for times in taken.values():
+        times.clear()
+    for _ in range(rounds):
+        for runner in random.sample(runners, len(runners)):
+            times = taken[runner.contender.name]
+            if len(times) < FEWEST or sum(times) < seconds:
+                times.append(runner.once(job))
+    return {name: Times(times) for name, times in taken.items()}
+
+
+def _is_cold(times: Sequence[float]) -> bool:
+    """The slow are warm after one time, for that is not what takes them long."""
+    return len(times) < WARM_UP and sum(times) < WARM_SECONDS

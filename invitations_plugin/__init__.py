@@ -5,6 +5,7 @@ from __future__ import annotations
 from .database import configure_sqlite
 from .extension import Invitations
 from .host import FlaskLoginHost, Group, Host, Purchase, Sender, StoreView, Website
+from .importing import PastEvent, PastInvitation, import_invitations
 from .migrations import upgrade
 from .registration import accept, invitation_required
 from .signals import (
@@ -24,12 +25,15 @@ __all__ = [
     "Group",
     "Host",
     "Invitations",
+    "PastEvent",
+    "PastInvitation",
     "Purchase",
     "Sender",
     "StoreView",
     "Website",
     "accept",
     "configure_sqlite",
+    "import_invitations",
     "invitation_accepted",
     "invitation_created",
     "invitation_declined",

@@ -11,6 +11,7 @@ from flask.cli import AppGroup
 
 from .addresses import fold
 from .database import db, prepare
+from .filling import fill
 from .goods import CURRENCY, GOODS
 from .models import Customer, Order, Staff, hash_password
 
@@ -59,10 +60,29 @@ def init_app(app: Flask) -> None:
 
 
 @commands.command("seed")
-def _seed_command() -> None:
-    """Prepare the database and add the demo's accounts that are missing."""
+@click.option("--customers", type=click.IntRange(0), default=0, help="Customers who invite.")
+@click.option("--invitations", type=click.IntRange(0), default=0, help="Their invitations.")
+@click.option("--random-state", default=1, show_default=True, help="Another one, other data.")
+def _seed_command(customers: int, invitations: int, random_state: int) -> None:
+    """Prepare the database and add the demo's accounts that are missing.
+
+    With numbers, also made-up customers and what they invited in the last half year, always
+    the same for a random state. Friends who accepted are customers on top. No mail is sent.
+    """
+    if invitations and not customers:
+        raise click.UsageError("Invitations need --customers who invite.")
     prepare(current_app._get_current_object())  # type: ignore[attr-defined]
     click.echo(f"{seed()} accounts added.")
+    if not customers:
+        return
+    with click.progressbar(length=customers + invitations, label="Filling the store") as bar:
+        added = fill(customers, invitations, random_state, hash_password(PASSWORD), bar.update)
+    click.echo(
+        f"{added.inviters} customers and {added.invitations} invitations added,"
+        f" {added.friends} customers came by one."
+    )
+    if added.invitations < invitations:
+        click.echo(f"{invitations - added.invitations} invitations were there before.")
 
 
 def seed() -> int:
