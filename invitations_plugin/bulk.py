@@ -187,7 +187,7 @@ def _why_not_extended() -> sa.ColumnElement[str]:
 
 ACTIONS: Final[Mapping[str, Action]] = {
     "discard": Action("discard", is_discardable, _status, discard_many, 2000, invitation_discarded),
-    "send": Action("create", is_sendable, _why_not_sent, _send_many, 200),
+    "send": Action("create", is_sendable, _why_not_sent, _send_many, 50),
     "expire": Action("discard", is_expirable, _status, expire_many, 2000),
     "extend": Action("create", is_extendable, _why_not_extended, _extend_many, 2000),
 }

@@ -62,6 +62,7 @@ TABLE: list[tuple[str, str, str, str]] = [
     ("waiting failed sent expired", "discard", "staff", "discarded"),
     ("sent", "decline", "invitee", "declined"),
     ("waiting failed sent", "expire", "system", "expired"),
+    ("waiting failed sent", "expire", "staff", "expired"),
     ("failed sent expired canceled", "resend", "sender", "not_sent"),
     ("failed sent", "resend", "staff", "not_sent"),
     ("canceled discarded declined expired", "reopen", "staff", "not_sent"),
