@@ -208,7 +208,7 @@ def test_a_form_sent_by_a_method_that_only_looks_changes_nothing(
         answer = visitor.client.open(
             scene.path(pattern), method=method, data={"csrf_token": visitor.token} | filled
         )
-        assert answer.status_code in (200, 404, 405)
+        assert answer.status_code in (200, 302, 404, 405)  # a link leads on to the landing
     assert contents(scene.store) == before
 
 
