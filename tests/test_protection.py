@@ -30,6 +30,10 @@ CHANGING: dict[str, tuple[str, dict[str, Any]]] = {
         "/admin/invitations/actions",
         {"action": "discard", "ids": "{id}", "confirm": "1"},
     ),
+    "invitations_admin.new": (
+        "/admin/invitations/new",
+        {"emails": "ben@example.com", "store_view": "{view}", "group": "general", "confirm": "1"},
+    ),
     "invitations_admin.stop_job": ("/admin/invitations/jobs/{id}/stop", {}),
     "invitations_admin.discard": ("/admin/invitations/{id}/discard", {}),
     "invitations_admin.send": ("/admin/invitations/{id}/send", {}),
@@ -45,6 +49,7 @@ SHOWING = {
     "invitations_invitee.opt_out": "/invitations/opt-out/{out}",
     "invitations_admin.grid": "/admin/invitations/",
     "invitations_admin.detail": "/admin/invitations/{id}/?discard=1",
+    "invitations_admin.new": "/admin/invitations/new",
     "invitations_admin.jobs": "/admin/invitations/jobs/",
     "invitations_admin.job": "/admin/invitations/jobs/{id}",
     "invitations_admin.style": "/admin/invitations/style",
@@ -84,9 +89,14 @@ class Scene:
         return visitor
 
     def post(self, visitor: Visitor, endpoint: str, **more: Any) -> TestResponse:
-        pattern, data = CHANGING[endpoint]
-        filled = {name: str(value).format(id=self.id) for name, value in data.items()}
-        return visitor.post(self.path(pattern), filled | more.pop("data", {}), **more)
+        filled = self.filled(endpoint) | more.pop("data", {})
+        return visitor.post(self.path(CHANGING[endpoint][0]), filled, **more)
+
+    def filled(self, endpoint: str) -> dict[str, str]:
+        """Return what an address is sent."""
+        view = self.store.invitation(ANNA).store_view
+        data = CHANGING[endpoint][1]
+        return {name: str(value).format(id=self.id, view=view) for name, value in data.items()}
 
 
 @pytest.fixture
@@ -202,8 +212,7 @@ def test_a_form_sent_by_a_method_that_only_looks_changes_nothing(
 ) -> None:
     visitor = scene.visitor_for(endpoint)
     before = contents(scene.store)
-    pattern, data = CHANGING[endpoint]
-    filled = {name: str(value).format(id=scene.id) for name, value in data.items()}
+    pattern, filled = CHANGING[endpoint][0], scene.filled(endpoint)
     for method in ("GET", "HEAD"):
         answer = visitor.client.open(
             scene.path(pattern), method=method, data={"csrf_token": visitor.token} | filled
@@ -216,8 +225,7 @@ def test_a_form_sent_by_a_method_that_only_looks_changes_nothing(
 def test_a_button_s_address_does_nothing_when_looked_at(scene: Scene, endpoint: str) -> None:
     visitor = scene.visitor_for(endpoint)
     before = contents(scene.store)
-    pattern, data = CHANGING[endpoint]
-    query = {name: str(value).format(id=scene.id) for name, value in data.items()}
+    pattern, query = CHANGING[endpoint][0], scene.filled(endpoint)
     for method in ("GET", "HEAD"):
         visitor.client.open(scene.path(pattern), method=method, query_string=query)
     assert contents(scene.store) == before
