@@ -29,6 +29,7 @@ SORTS: Final[dict[str, InstrumentedAttribute[Any]]] = {
     "website": I.website,
     "group": I.group_code,
 }
+NULLABLE: Final = frozenset(c.key for c in SORTS.values() if I.__table__.c[c.key].nullable)
 FILTERS: Final = (
     "id_from",
     "id_to",
@@ -216,12 +217,13 @@ def _segments(query: Query) -> Iterator[sa.Select[Any]]:
     column = SORTS[query.sort]
     order = [column.desc(), I.id.desc()] if descending else [column.asc(), I.id.asc()]
     base = cast("sa.Select[Any]", sa.select(*ROW_COLUMNS).where(*query.conditions))
-    valued, empty = base.where(column.is_not(None)).order_by(*order), base.where(column.is_(None))
-    empty = empty.order_by(order[-1])
-    is_nullable = Invitation.__table__.c[column.key].nullable
+    # PostgreSQL leaves the index's order for a condition that says nothing.
+    valued = base.where(column.is_not(None)) if column.key in NULLABLE else base
+    valued, empty = valued.order_by(*order), base.where(column.is_(None)).order_by(order[-1])
+    has_empty = column.key in NULLABLE and not _has_a_value(query)
     key = _read_key(query)
     if key is None:
-        yield from _in_reading_order(valued, empty, backwards, is_nullable)
+        yield from _in_reading_order(valued, empty, backwards, has_empty)
         return
     value, row_id = key
     beyond_id = I.id < row_id if descending else I.id > row_id
@@ -233,17 +235,23 @@ def _segments(query: Query) -> Iterator[sa.Select[Any]]:
     if query.sort != "id":
         yield base.where(column == value, beyond_id).order_by(order[-1])
     yield valued.where(column < value if descending else column > value)
-    if is_nullable and not backwards:
+    if has_empty and not backwards:
         yield empty
+
+
+def _has_a_value(query: Query) -> bool:
+    """Return whether a filter leaves out all rows that have no value to sort by."""
+    on_it = (query.sort, f"{query.sort}_from", f"{query.sort}_to")
+    return any(name in on_it for name in query.in_force())
 
 
 def _in_reading_order(
-    valued: sa.Select[Any], empty: sa.Select[Any], backwards: bool, is_nullable: bool
+    valued: sa.Select[Any], empty: sa.Select[Any], backwards: bool, has_empty: bool
 ) -> Iterator[sa.Select[Any]]:
-    if backwards and is_nullable:
+    if backwards and has_empty:
         yield empty
     yield valued
-    if not backwards and is_nullable:
+    if not backwards and has_empty:
         yield empty
 
 

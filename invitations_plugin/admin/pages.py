@@ -4,24 +4,26 @@ from __future__ import annotations
 
 import hmac
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 import sqlalchemy as sa
-from flask import request, url_for
+from flask import g, request, url_for
 
 from ..bulk import ACTIONS
 from ..database import session
 from ..grid import LAST, SIZES, Page, Query, Row, count, highest_id
-from ..host import Website
-from ..i18n import format_number, gettext
+from ..host import StoreView, Website
+from ..i18n import format_date, format_number, gettext, local
 from ..lifecycle import STAFF, Actor, can_send, is_asking, is_legal
 from ..looking_over import Review, Verdict
 from ..models import History, Invitation, MailState, Status
 from ..state import host, state
 from . import words
+
+ID = "\0"  # stands in a text for the number of a row
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,14 @@ class NavItem:
 
 
 @dataclass(frozen=True, slots=True)
+class Day:
+    """A moment as a row shows it: its day for readers, all of it for programs."""
+
+    text: str
+    moment: str
+
+
+@dataclass(frozen=True, slots=True)
 class Line:
     """One row of the grid."""
 
@@ -50,13 +60,14 @@ class Line:
     email: str
     inviter_kind: str
     invitee: str
-    sent_at: datetime | None
-    registered_at: datetime | None
+    sent: Day | None
+    registered: Day | None
     status: str
     status_label: str
     website_label: str
     group_label: str
     url: str
+    select_label: str
 
 
 def names() -> Names:
@@ -96,6 +107,7 @@ def grid_context(query: Query, page: Page) -> dict[str, Any]:
     number, is_more = count(session(), query)
     return {
         "rows": lines(page.rows, called),
+        "removed": gettext("Address removed"),
         "total": f"{format_number(number)}+" if is_more else format_number(number),
         "number": None if is_more else number,
         "sort": query.sort,
@@ -138,23 +150,42 @@ def lines(rows: Sequence[Row], called: Names) -> list[Line]:
     """Return the grid's rows with the names of their codes, and one address pattern."""
     statuses = {code.value: gettext(text) for code, text in words.STATUSES.items()}
     pattern = url_for("invitations_admin.detail", invitation_id=0)
-    store = gettext("Store")
+    store, removed = gettext("Store"), gettext("Address removed")
+    select = gettext("Select invitation %(id)s", id=ID)
+    day = _days()
     return [
         Line(
             row.id,
             row.inviter_email or "",
-            store if row.inviter_key == "" else gettext("Address removed"),
+            store if row.inviter_key == "" else removed,
             row.email or "",
-            row.sent_at,
-            row.registered_at,
+            day(row.sent_at),
+            day(row.registered_at),
             row.status,
             statuses[row.status],
             called.websites.get(row.website, row.website),
             called.groups.get(row.group_code, row.group_code),
             pattern.replace("/0/", f"/{row.id}/"),
+            select.replace(ID, str(row.id)),
         )
         for row in rows
     ]
+
+
+def _days() -> Callable[[datetime | None], Day | None]:
+    """Return what makes a row's days: formatting is slow, and few days fill a page."""
+    view: StoreView = g.inv_view
+    texts: dict[date, str] = {}
+
+    def day(moment: datetime | None) -> Day | None:
+        if moment is None:
+            return None
+        on = local(moment, view).date()
+        if on not in texts:
+            texts[on] = format_date(moment, view)
+        return Day(texts[on], f"{moment.isoformat(timespec='seconds')}Z")
+
+    return day
 
 
 def _url(query: Query, **changes: Any) -> str:
