@@ -9,7 +9,7 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib.metadata import version
+from importlib.metadata import packages_distributions, version
 from pathlib import Path
 
 from .timing import Times
@@ -84,7 +84,10 @@ def keep(section: Section, command: str) -> None:
 
 def _circumstances(command: str) -> str:
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / GIB
-    packages = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
+    installed = {name.lower() for each in packages_distributions().values() for name in each}
+    packages = ", ".join(
+        f"{name} {version(name)}" for name in PACKAGES if name.lower() in installed
+    )
     return (
         f"Measured {datetime.now(UTC):%Y-%m-%d} by `{command}` on {os.cpu_count()} cores,"
         f" load {os.getloadavg()[2]:.1f},"

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
@@ -13,6 +15,7 @@ import pytest
 from playwright.sync_api import Page
 
 from invitations_plugin.clock import now
+from invitations_plugin.throttle import GUESSES
 
 from ..support.rows import ago, one
 from ..support.sink import Sink
@@ -21,6 +24,7 @@ from .conftest import DESK, PHONE, Live
 TOOLS = Path(__file__).parent.parent / "tools" / "node_modules"
 AXE = TOOLS / "axe-core" / "axe.min.js"
 CHECKER = TOOLS / "vnu-jar" / "build" / "dist" / "vnu.jar"
+SIGN_IN = re.compile(r"/invitations/[\w.-]+(?=/sign-in)")
 RULES = "{runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa']}"
 
 CUSTOMER, STAFF, ANYBODY = "veronica@example.com", "admin@example.com", None
@@ -29,6 +33,9 @@ PAGES = {
     "empty list": ("marcus@example.com", "/account/invitations/"),
     "filtered list": (CUSTOMER, "/account/invitations/?status=expired"),
     "send": (CUSTOMER, "/account/invitations/send"),
+    "send, wrong": (CUSTOMER, "wrong:/account/invitations/send"),
+    "send, not now": (CUSTOMER, "refused:/account/invitations/send"),
+    "list, not now": (CUSTOMER, "refused:/account/invitations/"),
     "grid": (STAFF, "/admin/invitations/"),
     "grid, filtered": (STAFF, "/admin/invitations/?invitee=anna&status=sent&sort=email"),
     "grid, no match": (STAFF, "/admin/invitations/?invitee=nobody"),
@@ -44,14 +51,17 @@ PAGES = {
     "missing": (STAFF, "/admin/invitations/99/"),
     "forbidden": (CUSTOMER, "/admin/invitations/"),
     "list, who asks": (CUSTOMER, "/account/invitations/?status=asked"),
-    "detail, friend asking": (STAFF, "/admin/invitations/3/"),
+    "detail, friend asking": (STAFF, "/admin/invitations/4/"),
     "gone": (ANYBODY, "/invitations/unknown"),
     "asked": (ANYBODY, "post:/invitations/unknown"),
     "opt-out": (ANYBODY, "/invitations/opt-out/unknown"),
     "opt-out, done": (ANYBODY, "post:/invitations/opt-out/unknown"),
-    "landing": (ANYBODY, "link"),
-    "landing, signed in": (CUSTOMER, "link"),
+    "landing": (ANYBODY, "link:"),
+    "landing, signed in": (CUSTOMER, "link:"),
+    "landing of a customer": (ANYBODY, "known:"),
+    "declined": (ANYBODY, "decline:"),
     "closed": (ANYBODY, "closed:/register"),
+    "guessing": (ANYBODY, "guess:/invitations/unknown"),  # the last: nobody finds a dead link now
 }
 THEMES = [
     pytest.param(DESK, "light", id="desktop-light"),
@@ -73,7 +83,8 @@ def need(path: Path, program: str | None = None) -> None:
 def filled(live: Live, sink: Sink) -> Live:
     """A store with some invitations of every looks."""
     customer = live.store.customer()
-    customer.send("anna@example.com", "a.rather-long.address.of-a-friend@subdomain.example.com")
+    long = "a.rather-long.address.of-a-friend@subdomain.example.com"
+    customer.send("anna@example.com", long, live.store.other_inviter)
     live.store.deliver()
     one(live.store, "cleo@example.com", "expired", asked_at=ago(hours=1))
     live.store.add_job(state="running", lease_until=now() + timedelta(hours=1), changed=1234)
@@ -83,33 +94,79 @@ def filled(live: Live, sink: Sink) -> Live:
     return live
 
 
+@dataclass
+class Way:
+    """How a page is come to, where its address alone does not show it."""
+
+    page: Page
+    live: Live
+    sink: Sink
+
+    def link(self, path: str) -> None:
+        self.page.goto(self.sink.mails[0].link)
+
+    def known(self, path: str) -> None:
+        """The link that a customer got, who is offered the sign-in alone."""
+        found = SIGN_IN.search(self.sink.to(self.live.store.other_inviter)[0].text)
+        assert found is not None
+        self.page.goto(found.group())
+
+    def decline(self, path: str) -> None:
+        self.page.goto(self.sink.mails[1].link)
+        with self.page.expect_navigation():
+            self.page.get_by_role("button", name="Decline").click()
+
+    def post(self, path: str) -> None:
+        self.page.goto(path)
+        with self.page.expect_navigation():
+            self.page.locator(".inv form button").click()
+
+    def wrong(self, path: str) -> None:
+        self.page.goto(path)
+        self.page.locator("#emails-0").fill("nobody")
+        self.page.get_by_role("button", name="Send Invitation").last.click()
+        self.page.locator("#emails-0-error").wait_for()
+
+    def refused(self, path: str) -> None:
+        host = self.live.store.app.extensions["invitations"].host
+        host.may_invite = lambda customer: "Invite friends after your first order."
+        self.page.goto(path)
+        del host.may_invite
+
+    def confirm(self, path: str) -> None:
+        self.page.goto(path)
+        self.page.select_option("[name=select]", "all")
+        self.page.select_option("[name=action]", "discard")
+        self.page.get_by_role("button", name="Submit").click()
+
+    def review(self, path: str) -> None:
+        self.page.goto(path)
+        self.page.fill(
+            "[name=emails]", "zoe@example.com\nnobody\nanna@example.com\nzoe@example.com"
+        )
+        self.page.select_option("[name=store_view]", "en")
+        self.page.select_option("[name=group]", "general")
+        self.page.get_by_role("button", name="Continue").click()
+        self.page.get_by_role("button", name="Save").wait_for()
+
+    def closed(self, path: str) -> None:
+        self.live.store.setting("registration", "invitation")
+        self.page.goto(path)
+        self.live.store.setting("registration", "all")
+
+    def guess(self, path: str) -> None:
+        for _ in range(GUESSES.most):
+            self.page.request.get(path)
+        self.page.goto(path)
+
+
 def show(page: Page, address: str, live: Live, sink: Sink) -> None:
     """Open a page of the list above."""
-    way, _, path = address.rpartition(":")
-    if address == "link":
-        page.goto(sink.mails[0].link)
-    elif way == "post":
-        page.goto(path)
-        with page.expect_navigation():
-            page.locator(".inv form button").click()
-    elif way == "confirm":
-        page.goto(path)
-        page.select_option("[name=select]", "all")
-        page.select_option("[name=action]", "discard")
-        page.get_by_role("button", name="Submit").click()
-    elif way == "review":
-        page.goto(path)
-        page.fill("[name=emails]", "zoe@example.com\nnobody\nanna@example.com\nzoe@example.com")
-        page.select_option("[name=store_view]", "en")
-        page.select_option("[name=group]", "general")
-        page.get_by_role("button", name="Continue").click()
-        page.get_by_role("button", name="Save").wait_for()
-    elif way == "closed":
-        live.store.setting("registration", "invitation")
-        page.goto(path)
-        live.store.setting("registration", "all")
+    way, colon, path = address.partition(":")
+    if colon:
+        getattr(Way(page, live, sink), way)(path)
     else:
-        page.goto(path)
+        page.goto(address)
 
 
 @pytest.mark.parametrize(("width", "theme"), THEMES)
