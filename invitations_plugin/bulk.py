@@ -7,12 +7,14 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Final
+from datetime import timedelta
+from typing import Any, Final
 
 import sqlalchemy as sa
 from blinker import NamedSignal
 from sqlalchemy.orm import Session
 
+from .clock import now
 from .database import Busy, among, atomically, session
 from .events import announce
 from .grid import Selection
@@ -20,15 +22,14 @@ from .lifecycle import (
     MOVES,
     Actor,
     Changed,
+    IllegalMove,
     can_send,
-    discard_many,
-    expire_many,
-    extend_many,
     is_discardable,
     is_expirable,
     is_extendable,
     is_sendable,
     may_resend,
+    note_all,
     reopen,
     resend,
 )
@@ -164,11 +165,69 @@ def _send_many(session: Session, ids: Sequence[int], actor: Actor) -> list[int]:
     return done
 
 
+def _discard_many(session: Session, ids: Sequence[int], actor: Actor) -> list[int]:
+    """Discard those of the invitations that may be; return their ids."""
+    return _move_many(session, ids, "discard", actor, {"discarded_by": actor.kind})
+
+
+def _expire_many(session: Session, ids: Sequence[int], actor: Actor) -> list[int]:
+    """End the links of those that are open now; return their ids."""
+    return _move_many(session, ids, "expire", actor, {"expires_at": now()})
+
+
+def _move_many(
+    session: Session, ids: Sequence[int], name: str, actor: Actor, values: Mapping[str, Any]
+) -> list[int]:
+    """Make one move of the table for all that it is legal for.
+
+    A statement a status, so that the history tells exactly what each one was before.
+    """
+    table, step = Invitation.__table__, MOVES[name]
+    if actor.kind not in step.by:
+        raise IllegalMove(name, actor.kind)
+    done: list[int] = []
+    for status in sorted(step.sources):
+        changed = session.execute(
+            sa.update(table)  # type: ignore[arg-type]
+            .where(among(Invitation.id, ids), table.c.status == status)
+            .values(status=step.target, version=table.c.version + 1, **values)
+            .returning(table.c.id)
+        )
+        moved = list(changed.scalars())
+        note_all(session, moved, actor, name, status, step.target)
+        done += moved
+    return done
+
+
+def _extend_links(
+    session: Session, ids: Sequence[int], actor: Actor, days: Mapping[str, int]
+) -> list[int]:
+    """Let links live so many days from now, by their store view; return the ids of those.
+
+    One that lives longer already keeps its end.
+    """
+    column, done = Invitation.__table__.c, list[int]()
+    for view, length in days.items():
+        end = now() + timedelta(days=length)
+        changed = session.execute(
+            sa.update(Invitation.__table__)  # type: ignore[arg-type]
+            .where(among(Invitation.id, ids), column.store_view == view, is_extendable())
+            .values(
+                expires_at=sa.case((column.expires_at < end, end), else_=column.expires_at),
+                version=column.version + 1,
+            )
+            .returning(column.id)
+        )
+        done += changed.scalars()
+    note_all(session, done, actor, "extend", None, None)
+    return done
+
+
 def _extend_many(session: Session, ids: Sequence[int], actor: Actor) -> list[int]:
     """Let links live as many days from now as their store views say."""
     codes = session.scalars(sa.select(I.store_view).where(among(I.id, ids)).distinct()).all()
     days = {code: settings_of(store_view(code)).link_days for code in codes}
-    return extend_many(session, ids, actor, days)
+    return _extend_links(session, ids, actor, days)
 
 
 def _status() -> sa.ColumnElement[str]:
@@ -186,8 +245,10 @@ def _why_not_extended() -> sa.ColumnElement[str]:
 
 
 ACTIONS: Final[Mapping[str, Action]] = {
-    "discard": Action("discard", is_discardable, _status, discard_many, 2000, invitation_discarded),
+    "discard": Action(
+        "discard", is_discardable, _status, _discard_many, 2000, invitation_discarded
+    ),
     "send": Action("create", is_sendable, _why_not_sent, _send_many, 50),
-    "expire": Action("discard", is_expirable, _status, expire_many, 2000),
+    "expire": Action("discard", is_expirable, _status, _expire_many, 2000),
     "extend": Action("create", is_extendable, _why_not_extended, _extend_many, 2000),
 }

@@ -153,7 +153,7 @@ def note(
     reason: str | None = None,
 ) -> None:
     """Write one row of history."""
-    values = _note(invitation_id, actor, action, from_status, to_status, reason)
+    values = note_values(invitation_id, actor, action, from_status, to_status, reason)
     session.execute(sa.insert(History.__table__).values(values))  # type: ignore[arg-type]
 
 
@@ -168,7 +168,7 @@ def note_all(
     """Write the same row of history for some invitations, in one statement."""
     if not ids:
         return
-    values = _note(0, actor, action, from_status, to_status)
+    values = note_values(0, actor, action, from_status, to_status)
     del values["invitation_id"]
     columns = [sa.literal(value, History.__table__.c[name].type) for name, value in values.items()]
     noted = sa.select(Invitation.__table__.c.id, *columns).where(among(Invitation.id, ids))
@@ -176,7 +176,7 @@ def note_all(
     session.execute(statement.from_select(["invitation_id", *values], noted))
 
 
-def _note(
+def note_values(
     invitation_id: int,
     actor: Actor,
     action: str,
@@ -184,6 +184,7 @@ def _note(
     to_status: str | None,
     reason: str | None = None,
 ) -> dict[str, Any]:
+    """Return the columns of one row of history."""
     return {
         "invitation_id": invitation_id,
         "at": now(),
@@ -393,64 +394,6 @@ def discard(session: Session, row: Invitation, actor: Actor) -> None:
     move(session, row, "discard", actor, {"discarded_by": actor.kind}, action=action)
 
 
-def discard_many(session: Session, ids: Sequence[int], actor: Actor) -> list[int]:
-    """Discard those of the invitations that may be; return their ids."""
-    return _move_many(session, ids, "discard", actor, {"discarded_by": actor.kind})
-
-
-def expire_many(session: Session, ids: Sequence[int], actor: Actor) -> list[int]:
-    """End the links of those that are open now; return their ids."""
-    return _move_many(session, ids, "expire", actor, {"expires_at": now()})
-
-
-def _move_many(
-    session: Session, ids: Sequence[int], name: str, actor: Actor, values: Mapping[str, Any]
-) -> list[int]:
-    """Make one move of the table for all that it is legal for.
-
-    A statement a status, so that the history tells exactly what each one was before.
-    """
-    table, step = Invitation.__table__, MOVES[name]
-    if actor.kind not in step.by:
-        raise IllegalMove(name, actor.kind)
-    done: list[int] = []
-    for status in sorted(step.sources):
-        changed = session.execute(
-            sa.update(table)  # type: ignore[arg-type]
-            .where(among(Invitation.id, ids), table.c.status == status)
-            .values(status=step.target, version=table.c.version + 1, **values)
-            .returning(table.c.id)
-        )
-        moved = list(changed.scalars())
-        note_all(session, moved, actor, name, status, step.target)
-        done += moved
-    return done
-
-
-def extend_many(
-    session: Session, ids: Sequence[int], actor: Actor, days: Mapping[str, int]
-) -> list[int]:
-    """Let links live so many days from now, by their store view; return the ids of those.
-
-    One that lives longer already keeps its end.
-    """
-    column, done = Invitation.__table__.c, list[int]()
-    for view, length in days.items():
-        end = now() + timedelta(days=length)
-        changed = session.execute(
-            sa.update(Invitation.__table__)  # type: ignore[arg-type]
-            .where(among(Invitation.id, ids), column.store_view == view, is_extendable())
-            .values(
-                expires_at=sa.case((column.expires_at < end, end), else_=column.expires_at),
-                version=column.version + 1,
-            )
-            .returning(column.id)
-        )
-        done += changed.scalars()
-    note_all(session, done, actor, "extend", None, None)
-    return done
-
-
 def decline(session: Session, row: Invitation) -> None:
     """Note that the invited person does not want to come.
 
@@ -482,7 +425,7 @@ def accept(
         raise LinkExpired
     number, website, email_hash = row.id, row.website, row.email_hash
     take_address_turn(session, website, email_hash)
-    _free_customer_keys(session, [customer_key, *gone])
+    free_customer_keys(session, [customer_key, *gone])
     guards = [
         Invitation.__table__.c.expires_at > at,
         ~accepted_others(number, website, email_hash).exists(),
@@ -529,61 +472,13 @@ def _overtake(session: Session, number: int, website: str, email_hash: str) -> N
     note_all(session, ids, THE_SYSTEM, "overtaken", None, None)
 
 
-def _free_customer_keys(session: Session, keys: Collection[str]) -> None:
+def free_customer_keys(session: Session, keys: Collection[str]) -> None:
     """Untie older rows from keys whose accounts are gone: the store may give a key anew."""
     table = Invitation.__table__
     session.execute(
         sa.update(table)  # type: ignore[arg-type]
         .where(table.c.customer_key.in_(keys))
         .values(customer_key=None)
-    )
-
-
-def forget_customer(session: Session, key: str) -> None:
-    """Take a customer whose account is deleted out of the rows; the key may be given anew.
-
-    What waits for an answer is closed, and names and messages go; what was accepted stays.
-    The first statement keeps the rows from everybody else until the end of the transaction,
-    so that the history tells exactly what each one was before.
-    """
-    _free_customer_keys(session, [key])
-    row, gone = Invitation.__table__, f"{ERASED}{secrets.token_hex(8)}"
-    unnamed = {"inviter_key": gone, "inviter_email": None, "inviter_name": "", "message": None}
-    session.execute(sa.update(row).where(row.c.inviter_key == key).values(unnamed))  # type: ignore[arg-type]
-    _unname_history(session, key, gone)
-    _close_all_of(session, gone)
-
-
-def _unname_history(session: Session, key: str, gone: str) -> None:
-    entry, row = History.__table__, Invitation.__table__
-    session.execute(
-        sa.update(entry)  # type: ignore[arg-type]
-        .where(
-            entry.c.invitation_id.in_(sa.select(row.c.id).where(row.c.inviter_key == gone)),
-            entry.c.actor_kind == SENDER,
-            entry.c.actor_key == key,
-        )
-        .values(actor_key=gone, actor_name="")
-    )
-
-
-def _close_all_of(session: Session, inviter_key: str) -> None:
-    """Close what an erased inviter left open, however much, in two statements."""
-    row, entry, step = Invitation.__table__, History.__table__, MOVES["discard"]
-    is_open = sa.and_(row.c.inviter_key == inviter_key, row.c.status.in_(step.sources))
-    said = _note(0, Actor(SENDER, inviter_key), "cancel", None, step.target, "account deleted")
-    written: dict[str, Any] = {
-        name: sa.literal(value, entry.c[name].type) for name, value in said.items()
-    }
-    written |= {"invitation_id": row.c.id, "from_status": row.c.status}
-    notes = sa.select(*written.values()).where(is_open)
-    session.execute(
-        sa.insert(entry).from_select(list(written), notes, include_defaults=False)  # type: ignore[arg-type]
-    )
-    session.execute(
-        sa.update(row)  # type: ignore[arg-type]
-        .where(is_open)
-        .values(status=step.target, discarded_by=SENDER, version=row.c.version + 1)
     )
 
 

@@ -297,18 +297,19 @@ def _mine(db: Session, entry: Entry | Abandoned, **values: object) -> None:
 
     :raises ClaimLost: when it is not.
     """
-    changed = db.execute(
-        sa.update(Outbox).where(Outbox.id == entry.id, Outbox.claim == entry.claim).values(**values)
-    )
-    if changed.rowcount != 1:  # type: ignore[attr-defined]
-        raise ClaimLost
+    _do(db, sa.update(Outbox).where(*_claimed(entry)).values(**values))
 
 
 def _close(db: Session, entry: Entry) -> None:
-    changed = db.execute(
-        sa.delete(Outbox).where(Outbox.id == entry.id, Outbox.claim == entry.claim)
-    )
-    if changed.rowcount != 1:  # type: ignore[attr-defined]
+    _do(db, sa.delete(Outbox).where(*_claimed(entry)))
+
+
+def _claimed(entry: Entry | Abandoned) -> tuple[sa.ColumnElement[bool], ...]:
+    return Outbox.id == entry.id, Outbox.claim == entry.claim
+
+
+def _do(db: Session, statement: sa.Update | sa.Delete) -> None:
+    if db.execute(statement).rowcount != 1:  # type: ignore[attr-defined]
         raise ClaimLost
 
 

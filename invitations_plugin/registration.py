@@ -20,6 +20,7 @@ from .accounts import gone_accounts
 from .addresses import BadAddress, hint, parse_address
 from .database import engine
 from .database import session as host_session
+from .erasing import forget_customer
 from .events import announce
 from .held import (
     await_no_sign_in,
@@ -35,7 +36,7 @@ from .held import (
 )
 from .host import Host
 from .i18n import gettext, speaking
-from .lifecycle import THE_INVITEE, LifecycleError, forget_customer, note
+from .lifecycle import THE_INVITEE, LifecycleError, note
 from .lifecycle import accept as accept_row
 from .models import Invitation
 from .rendering import render
