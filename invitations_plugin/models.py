@@ -27,8 +27,18 @@ NAMING = {
 
 BigId = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 HostKey = sa.String(255)  # whatever a store calls a customer or a group
-# Sorted by code point on both databases, so that pages by key agree with the index.
-SortedText = sa.String(320).with_variant(postgresql.VARCHAR(320, collation="C"), "postgresql")
+MESSAGE_START = 40  # characters of a message that it is sorted by
+
+
+def sorted_text(length: int | None) -> sa.types.TypeEngine[str]:
+    """Return a text type that both databases sort and fold by code point.
+
+    So pages by key agree with the index, and a search finds the same on both.
+    """
+    if length is None:
+        return sa.Text().with_variant(postgresql.TEXT(collation="C"), "postgresql")
+    on_postgresql = postgresql.VARCHAR(length, collation="C")
+    return sa.String(length).with_variant(on_postgresql, "postgresql")
 
 
 class Base(DeclarativeBase):
@@ -120,9 +130,22 @@ class Invitation(Base):
             sqlite_where=sa.text("registered_at IS NOT NULL"),
             postgresql_where=sa.text("registered_at IS NOT NULL"),
         ),
-        sa.Index(None, "inviter_email", "id"),
-        sa.Index(None, "email", "id"),
+        sa.Index(None, "expires_at", "id"),
+        *(
+            sa.Index(f"ix_invitations_invitation_lower_{name}", sa.text(f"lower({name})"), "id")
+            for name in ("inviter_name", "inviter_email", "email")
+        ),
+        sa.Index(
+            "ix_invitations_invitation_message_start",
+            sa.text(f"substr(message, 1, {MESSAGE_START})"),
+            "id",
+            sqlite_where=sa.text("message IS NOT NULL"),
+            postgresql_where=sa.text("message IS NOT NULL"),
+        ),
+        sa.Index(None, "mail_state", "id"),
         sa.Index(None, "status", "id"),
+        sa.Index(None, "status", "sent_at", "id"),
+        sa.Index(None, "status", "website", "group_code", "sent_at", "id"),
         sa.Index(None, "website", "id"),
         sa.Index(None, "group_code", "id"),
         # All that a sender's status is made of: a filter reads no row that it does not show.
@@ -158,12 +181,12 @@ class Invitation(Base):
     website: Mapped[str]
     store_view: Mapped[str]
     inviter_key: Mapped[str] = mapped_column(HostKey, default="")
-    inviter_email: Mapped[str | None] = mapped_column(SortedText)
-    inviter_name: Mapped[str] = mapped_column(sa.String(255), default="")
-    email: Mapped[str | None] = mapped_column(SortedText)
+    inviter_email: Mapped[str | None] = mapped_column(sorted_text(320))
+    inviter_name: Mapped[str] = mapped_column(sorted_text(255), default="")
+    email: Mapped[str | None] = mapped_column(sorted_text(320))
     email_hash: Mapped[str]
     recipient_hash: Mapped[str]
-    message: Mapped[str | None] = mapped_column(sa.Text())
+    message: Mapped[str | None] = mapped_column(sorted_text(None))
     group_code: Mapped[str] = mapped_column(HostKey)
     status: Mapped[str] = mapped_column(sa.String(12), default=Status.NOT_SENT)
     discarded_by: Mapped[str | None] = mapped_column(sa.String(8))

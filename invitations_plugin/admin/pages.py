@@ -14,7 +14,7 @@ from flask import g, request, url_for
 
 from ..bulk import ACTIONS
 from ..database import session
-from ..grid import LAST, SIZES, Page, Query, Row, count, highest_id
+from ..grid import LAST, SIZES, Page, Query, highest_id
 from ..host import StoreView, Website
 from ..i18n import format_date, format_number, gettext, local
 from ..lifecycle import STAFF, Actor, can_send, is_asking, is_legal
@@ -104,7 +104,7 @@ def grid_context(query: Query, page: Page) -> dict[str, Any]:
     """Return the context of the grid's template."""
     called = names()
     filters = query.filters
-    number, is_more = count(session(), query)
+    number, is_more = page.total.number, page.total.is_more
     return {
         "rows": lines(page.rows, called),
         "removed": gettext("Address removed"),
@@ -146,7 +146,7 @@ def _selection_key(query: Query) -> str:
     return hmac.digest(state().hash_key, text.encode(), "sha256").hex()[:16]
 
 
-def lines(rows: Sequence[Row], called: Names) -> list[Line]:
+def lines(rows: Sequence[Any], called: Names) -> list[Line]:
     """Return the grid's rows with the names of their codes, and one address pattern."""
     statuses = {code.value: gettext(text) for code, text in words.STATUSES.items()}
     pattern = url_for("invitations_admin.detail", invitation_id=0)
@@ -156,15 +156,15 @@ def lines(rows: Sequence[Row], called: Names) -> list[Line]:
     return [
         Line(
             row.id,
-            row.inviter_email or "",
-            store if row.inviter_key == "" else removed,
             row.email or "",
-            day(row.sent_at),
-            day(row.registered_at),
+            store if row.inviter_key == "" else removed,
+            row.invitee or "",
+            day(row.sent),
+            day(row.registered),
             row.status,
             statuses[row.status],
             called.websites.get(row.website, row.website),
-            called.groups.get(row.group_code, row.group_code),
+            called.groups.get(row.group, row.group),
             pattern.replace("/0/", f"/{row.id}/"),
             select.replace(ID, str(row.id)),
         )

@@ -1,0 +1,31 @@
+"""The back office's grid: filters, sort and pages as SQL; it knows no HTML."""
+
+from __future__ import annotations
+
+from .columns import COLUMN_OF, COLUMNS, DEFAULT_COLUMNS, FILTERS, Column, Kind
+from .pages import Page, Total, count_all, highest_id, read_page
+from .query import BIGGEST_ID, DENSITIES, LAST, SIZES, Condition, Query, read_query
+from .selection import Selection, next_ids
+
+__all__ = [
+    "BIGGEST_ID",
+    "COLUMNS",
+    "COLUMN_OF",
+    "DEFAULT_COLUMNS",
+    "DENSITIES",
+    "FILTERS",
+    "LAST",
+    "SIZES",
+    "Column",
+    "Condition",
+    "Kind",
+    "Page",
+    "Query",
+    "Selection",
+    "Total",
+    "count_all",
+    "highest_id",
+    "next_ids",
+    "read_page",
+    "read_query",
+]

@@ -1,0 +1,84 @@
+"""The grid's columns, each declared once: what it shows, sorts by and is filtered by."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Final
+
+import sqlalchemy as sa
+
+from ..models import MESSAGE_START, Invitation, MailState, Status
+
+
+class Kind(StrEnum):
+    """How a column is filtered: from and to, by a part of its text, or by one value."""
+
+    NUMBER = "number"
+    DAY = "day"
+    TEXT = "text"
+    CHOICE = "choice"
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column of the grid: the invitation's attribute that it shows.
+
+    ``values`` are those a filter may name where there are no others; ``has_search`` says
+    that its texts have an index of every three letters.
+    """
+
+    code: str
+    kind: Kind
+    attribute: str
+    is_default: bool = True
+    values: type[StrEnum] | None = None
+    has_search: bool = False
+
+    @property
+    def filters(self) -> tuple[str, ...]:
+        """The names of its filters in an address."""
+        if self.kind in (Kind.NUMBER, Kind.DAY):
+            return f"{self.code}_from", f"{self.code}_to"
+        return (self.code,)
+
+    @property
+    def is_nullable(self) -> bool:
+        """Whether a row may have nothing there."""
+        return bool(Invitation.__table__.c[self.attribute].nullable)
+
+    def value(self, source: Any = Invitation) -> Any:
+        """Return what it shows, of the invitations or the columns of a subquery."""
+        return getattr(source, self.attribute)
+
+    def order(self, source: Any = Invitation) -> Any:
+        """Return what it sorts by, as its index has it: a text in any case, a long one's start."""
+        value = self.value(source)
+        if self.code == "message":
+            first: Any = sa.literal_column("1")
+            length: Any = sa.literal_column(str(MESSAGE_START))
+            return sa.func.substr(value, first, length, type_=sa.Text())
+        return sa.func.lower(value) if self.kind == Kind.TEXT else value
+
+
+_ALL: Final = (
+    Column("id", Kind.NUMBER, "id"),
+    Column("inviter", Kind.TEXT, "inviter_name", is_default=False),
+    Column("email", Kind.TEXT, "inviter_email", has_search=True),
+    Column("invitee", Kind.TEXT, "email", has_search=True),
+    Column("message", Kind.TEXT, "message", is_default=False),
+    Column("sent", Kind.DAY, "sent_at"),
+    Column("registered", Kind.DAY, "registered_at"),
+    Column("expires", Kind.DAY, "expires_at", is_default=False),
+    Column("status", Kind.CHOICE, "status", values=Status),
+    Column("mail", Kind.CHOICE, "mail_state", is_default=False, values=MailState),
+    Column("website", Kind.CHOICE, "website"),
+    Column("group", Kind.CHOICE, "group_code"),
+)
+COLUMNS: Final[Mapping[str, Column]] = {column.code: column for column in _ALL}
+DEFAULT_COLUMNS: Final = tuple(column.code for column in _ALL if column.is_default)
+COLUMN_OF: Final[Mapping[str, Column]] = {
+    name: column for column in _ALL for name in column.filters
+}
+FILTERS: Final = tuple(COLUMN_OF)

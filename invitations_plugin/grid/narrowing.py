@@ -1,0 +1,160 @@
+"""The few rows that filters leave, found by an index, so that a page need not look for them.
+
+Where more than :data:`FEW` match, a page is found by walking in its order.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import MutableMapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+from weakref import WeakKeyDictionary
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+from sqlalchemy.sql import operators
+
+from ..models import Invitation, Status
+from ..searchable import PREFIX, exist
+from .query import Condition
+
+I = Invitation  # noqa: E741  # named once, used on every line below
+FEW: Final = 1_000
+PLUS: Final[Any] = operators.custom_op("+")
+_SEARCHABLE: Final[MutableMapping[Any, bool]] = WeakKeyDictionary()  # by engine, once found
+MOST_PARTS: Final = 30  # of three letters; more tell no rows apart
+# What has an index, by the columns it is sorted by. The first stands for its end as well.
+WIDE: Final = ("status", "website", "group", "sent")
+PATHS: Final[Sequence[Sequence[str]]] = (
+    WIDE,
+    ("status", "sent"),
+    ("id",),
+    ("sent",),
+    ("registered",),
+    ("expires",),
+    ("email",),
+    ("invitee",),
+    ("inviter",),
+    ("mail",),
+    ("group",),
+    ("website",),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Path:
+    """An index, and which of the filters it is sought by."""
+
+    columns: Sequence[str]
+    sought: Sequence[Condition]
+
+    covered: Sequence[Condition]
+
+    @property
+    def is_spread(self) -> bool:
+        """Whether it is sought under each status, for no filter names one."""
+        return self.columns == WIDE and not any(
+            each.column.code == "status" for each in self.sought
+        )
+
+
+def best_path(given: Sequence[Condition]) -> Path:
+    """Return the index by which most filters can be sought."""
+    return max((_along(path, given) for path in PATHS), key=_worth)
+
+
+def _worth(path: Path) -> tuple[int, bool]:
+    return len(path.sought), not path.is_spread
+
+
+def _along(path: Sequence[str], given: Sequence[Condition]) -> Path:
+    """Return how far an index serves: values one after the other, then one range."""
+    sought: list[Condition] = []
+    for code in path:
+        here = [each for each in given if each.column.code == code and each.sign != "contains"]
+        sought += here
+        is_value = bool(here) and here[0].sign == "="
+        if not is_value and not (code == "status" and path is WIDE):
+            break
+    covered = [each for each in given if each.column.code in path and each.sign != "contains"]
+    return Path(path, sought, covered)
+
+
+def few(session: Session, given: Sequence[Condition]) -> tuple[list[int], bool] | None:
+    """Return the ids among which all that matches is, and whether all of them match.
+
+    None where there are more than a page should look through.
+    """
+    if not given:
+        return None
+    for each in given:
+        if each.sign == "contains" and each.column.has_search and can_search(session):
+            ids = _containing(session, each)
+            if len(ids) <= FEW:
+                return ids, False
+    path = best_path(given)
+    if not path.sought:
+        return None
+    ids = list(session.scalars(sa.select(I.id).where(*sought(session, path)).limit(FEW + 1)))
+    return (ids, len(path.covered) == len(given)) if len(ids) <= FEW else None
+
+
+def sought(session: Session, path: Path) -> list[sa.ColumnElement[bool]]:
+    """Return what an index serves as SQL, in the words that make SQLite use it."""
+    found = [
+        each.as_sql() if each in path.sought else aside(session, each) for each in path.covered
+    ]
+    return [I.status.in_(list(Status)), *found] if path.is_spread else found
+
+
+def aside(session: Session, condition: Condition) -> sa.ColumnElement[bool]:
+    """Return a filter as SQL that SQLite does not look for in an index of its own.
+
+    It knows no figures of the table, and would as soon sort half of it.
+    """
+    if session.get_bind(I).dialect.name != "sqlite":
+        return condition.as_sql()
+    return condition.as_sql(_Aside())
+
+
+class _Aside:
+    """The columns of an invitation, each behind the plus that keeps SQLite from its index."""
+
+    def __getattr__(self, name: str) -> sa.ColumnElement[Any]:
+        column: sa.ColumnElement[Any] = getattr(I, name).expression
+        return sa.UnaryExpression(column, operator=PLUS, type_=column.type)
+
+
+def can_search(session: Session) -> bool:
+    """Return whether the addresses have an index of every three letters."""
+    bind = session.get_bind(I)
+    if bind not in _SEARCHABLE:
+        _SEARCHABLE[bind] = exist(session.connection(bind_arguments={"mapper": I}))
+    return _SEARCHABLE[bind]
+
+
+def _containing(session: Session, condition: Condition) -> list[int]:
+    """Return ids among which all that contain a text are, up to one more than a few.
+
+    On SQLite three letters at a time: that they follow each other is looked at later.
+    """
+    if session.get_bind(I).dialect.name == "postgresql":
+        # The text itself, not a parameter: how rare it is decides how it is looked for.
+        text = re.sub(r"([/%_])", r"/\1", condition.value)
+        lowered = sa.func.lower(condition.column.value())
+        pattern = sa.bindparam(None, f"%{text}%", sa.Text(), literal_execute=True)
+        query = sa.select(I.id).where(lowered.like(pattern, escape="/"))
+    else:
+        table = f"{PREFIX}{condition.column.attribute}"
+        matches = sa.text(f"{table} MATCH :parts").bindparams(parts=_parts(condition.value))
+        query = (
+            sa.select(sa.column("rowid", sa.BigInteger)).select_from(sa.table(table)).where(matches)
+        )
+    return list(session.scalars(query.limit(FEW + 1)))
+
+
+def _parts(text: str) -> str:
+    """Return a text as FTS5 asks for it: every three letters of it, all of them."""
+    parts = dict.fromkeys(text[at : at + 3].replace('"', '""') for at in range(len(text) - 2))
+    return " AND ".join(f'"{part}"' for part in list(parts)[:MOST_PARTS])

@@ -1,0 +1,188 @@
+"""What the address of the grid asks for, read and checked."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, time, timedelta
+from string import ascii_lowercase, ascii_uppercase
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+import sqlalchemy as sa
+
+from ..models import Invitation
+from .columns import COLUMN_OF, COLUMNS, DEFAULT_COLUMNS, FILTERS, Column, Kind
+
+SIZES: Final = (20, 30, 50, 100, 200)
+DENSITIES: Final = ("dense", "comfortable")
+LONGEST = 320
+BIGGEST_ID = 2**63 - 1
+LAST = "last"
+ANYTHING, EXACTLY = "*", "="  # behind a text: what begins with it; before one: what it is
+SIGNS: Final[Mapping[str, Callable[[Any, Any], sa.ColumnElement[bool]]]] = {
+    "=": operator.eq,
+    ">=": operator.ge,
+    "<=": operator.le,
+    "<": operator.lt,
+}
+BEHIND_ALL = "\U0010ffff"
+SHORTEST_PART = 3  # letters that an address is searched for anywhere; fewer begin it
+# As both databases fold: a letter beyond ASCII stays what it is.
+FOLDED: Final = str.maketrans(ascii_uppercase, ascii_lowercase)
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """One filter, read: ``sign`` is one of :data:`SIGNS`, ``begins`` or ``contains``."""
+
+    column: Column
+    sign: str
+    value: Any
+
+    def as_sql(self, source: Any = Invitation) -> sa.ColumnElement[bool]:
+        """Return the filter as SQL, of the invitations or the columns of a subquery."""
+        value = self.column.value(source)
+        lowered = sa.func.lower(value)
+        if self.sign in SIGNS:
+            is_text = self.column.kind == Kind.TEXT
+            return SIGNS[self.sign](lowered if is_text else value, self.value)
+        if self.sign == "begins":  # as a range: an index has it
+            return sa.and_(lowered >= self.value, lowered < self.value + BEHIND_ALL)
+        found: sa.ColumnElement[bool] = lowered.contains(self.value, autoescape=True)
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """What the address of the grid asks for; ``errors`` are by the filter's name."""
+
+    filters: Mapping[str, str]
+    given: Sequence[Condition]
+    errors: Mapping[str, str] = field(default_factory=dict)
+    sort: str = "id"
+    descending: bool = True
+    size: int = SIZES[0]
+    after: str = ""
+    before: str = ""
+    columns: Sequence[str] = DEFAULT_COLUMNS
+    density: str = DENSITIES[0]
+
+    @property
+    def conditions(self) -> list[sa.ColumnElement[bool]]:
+        """The filters that could be read, as SQL."""
+        return [each.as_sql() for each in self.given]
+
+    def in_force(self) -> list[str]:
+        """Return the names of the filters that could be read."""
+        return [name for name, text in self.filters.items() if text and name not in self.errors]
+
+    def as_arguments(self) -> dict[str, str]:
+        """Return the address's arguments that lead here, without the page."""
+        chosen = {name: value for name, value in self.filters.items() if value}
+        if (self.sort, self.descending) != ("id", True):
+            chosen |= {"sort": self.sort, "dir": "desc" if self.descending else "asc"}
+        if self.size != SIZES[0]:
+            chosen["size"] = str(self.size)
+        if tuple(self.columns) != DEFAULT_COLUMNS:
+            chosen["columns"] = ",".join(self.columns)
+        if self.density != DENSITIES[0]:
+            chosen["density"] = self.density
+        return chosen
+
+
+class BadFilter(ValueError):
+    """A filter that cannot be read; the text names what is expected, in English."""
+
+
+def read_query(arguments: Mapping[str, str], timezone: str) -> Query:
+    """Read the grid's query arguments; days are those of a time zone.
+
+    What cannot be read is kept as typed and named in ``errors``.
+    """
+    filters = {name: arguments.get(name, "").strip()[:LONGEST] for name in FILTERS}
+    given: list[Condition] = []
+    errors: dict[str, str] = {}
+    for name, text in filters.items():
+        if not text:
+            continue
+        try:
+            given.append(_condition(name, text, ZoneInfo(timezone)))
+        except BadFilter as error:
+            errors[name] = str(error)
+    sort, density = arguments.get("sort", "id"), arguments.get("density", "")
+    size = arguments.get("size", "")
+    return Query(
+        filters,
+        given,
+        errors,
+        sort if sort in COLUMNS else "id",
+        arguments.get("dir", "desc") != "asc",
+        int(size) if size in {str(each) for each in SIZES} else SIZES[0],
+        arguments.get("after", ""),
+        arguments.get("before", ""),
+        _columns(arguments.get("columns", "")),
+        density if density in DENSITIES else DENSITIES[0],
+    )
+
+
+def _columns(text: str) -> tuple[str, ...]:
+    """Return the columns an address names, each once and in its order; the default without."""
+    named = tuple(dict.fromkeys(code for code in text.split(",") if code in COLUMNS))
+    return named or DEFAULT_COLUMNS
+
+
+def _condition(name: str, text: str, zone: ZoneInfo) -> Condition:
+    """Return one filter, read.
+
+    :raises BadFilter: when its text is not of the filter's kind.
+    """
+    column = COLUMN_OF[name]
+    is_end = name.endswith("_to")
+    if column.kind == Kind.NUMBER:
+        return Condition(column, "<=" if is_end else ">=", read_number(text))
+    if column.kind == Kind.DAY:
+        day = _day(text) + timedelta(days=int(is_end))
+        return Condition(column, "<" if is_end else ">=", _midnight(day, zone))
+    text = text.replace("\x00", "")
+    if column.kind == Kind.TEXT:
+        return _part(column, text)
+    if column.values is not None and text not in list(column.values):
+        raise BadFilter("choice")
+    return Condition(column, "=", text)
+
+
+def _part(column: Column, text: str) -> Condition:
+    """Return the filter of a text, in any case: what contains it, begins with it or is it."""
+    folded = text.translate(FOLDED)
+    if folded.startswith(EXACTLY):
+        return Condition(column, "=", folded.removeprefix(EXACTLY).strip())
+    wanted = folded.removesuffix(ANYTHING).strip()
+    is_short = column.has_search and len(wanted) < SHORTEST_PART
+    return Condition(column, "begins" if is_short or wanted != folded else "contains", wanted)
+
+
+def read_number(text: str) -> int:
+    """Read a number that an id may be.
+
+    :raises BadFilter: when it is none.
+    """
+    if not text.isdecimal() or not text.isascii() or int(text) > BIGGEST_ID:
+        raise BadFilter("number")
+    return int(text)
+
+
+def _day(text: str) -> date:
+    try:
+        day = date.fromisoformat(text)
+    except ValueError as error:
+        raise BadFilter("date") from error
+    if not 1970 <= day.year <= 9998:
+        raise BadFilter("date")
+    return day
+
+
+def _midnight(day: date, zone: ZoneInfo) -> datetime:
+    """Return where a day begins in a zone, in UTC without a zone."""
+    return datetime.combine(day, time(), zone).astimezone(ZoneInfo("UTC")).replace(tzinfo=None)

@@ -1,0 +1,38 @@
+"""What a mass action is about, and its ids chunk after chunk."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from ..database import among
+from ..models import Invitation
+from .query import Query
+
+I = Invitation  # noqa: E741  # named once, used on every line below
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What an action is about: some ids, or all that a query matches up to an id."""
+
+    ids: Sequence[int] = ()
+    query: Query | None = None
+    upto: int = 0
+    exclude: Sequence[int] = ()
+
+    def conditions(self) -> list[sa.ColumnElement[bool]]:
+        """Return the selection as SQL."""
+        if self.query is None:
+            return [among(I.id, self.ids)]
+        chosen = [*self.query.conditions, I.id <= self.upto]
+        return [*chosen, ~among(I.id, self.exclude)] if self.exclude else chosen
+
+
+def next_ids(session: Session, selection: Selection, position: int, number: int) -> list[int]:
+    """Return up to so many ids of a selection behind a place, ascending."""
+    query = sa.select(I.id).where(*selection.conditions(), I.id > position)
+    return list(session.scalars(query.order_by(I.id).limit(number)))
