@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from flask import Flask
 from sqlalchemy.exc import SQLAlchemyError
 
-from . import migrations
+from . import migrations, searchable
 from .database import engine
 from .links import base_url
 from .rendering import layout
@@ -61,6 +61,13 @@ def _tables(app: Flask) -> Iterator[str]:
             "'flask db migrate' would drop the invitations tables: mount Invitations after"
             " Flask-Migrate."
         )
+    with engine().connect() as connection:
+        if found == newest and not searchable.exist(connection):
+            yield (
+                "A search within addresses looks through all of them, for the database has no index"
+                " of three letters: give it pg_trgm (PostgreSQL) or SQLite 3.34 with FTS5, then run"
+                " 'flask invitations upgrade'."
+            )
 
 
 def _senders(app: Flask) -> Iterator[str]:

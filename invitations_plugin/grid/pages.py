@@ -85,9 +85,11 @@ def _page(query: Query, found: _Found, total: Total) -> Page:
     is_partial = further is not None
     if query.before:
         before = further or (first if found.has_more else None)
-        return Page(rows, before, None if query.before == LAST else last, total, is_partial)
-    after = further or (last if found.has_more else None)
-    return Page(rows, first if query.after else None, after, total, is_partial)
+        after = None if query.before == LAST else last or query.before
+    else:
+        before = (first or query.after) if query.after else None
+        after = further or (last if found.has_more else None)
+    return Page(rows, before, after, total, is_partial)
 
 
 def _pick(session: Session, query: Query, ids: Sequence[int]) -> _Found:

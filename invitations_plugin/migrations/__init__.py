@@ -13,6 +13,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from flask import Flask
 
+from .. import searchable
 from ..database import engine
 from ..models import Base
 
@@ -23,6 +24,10 @@ PREFIX = "invitations_"
 def upgrade(app: Flask, revision: str = "head") -> None:
     """Create the plugin's tables in the store's database, or bring them up to date."""
     _run(app, lambda config: command.upgrade(config, revision))
+    if revision == "head":
+        with app.app_context(), engine().begin() as connection:
+            if not searchable.exist(connection):
+                searchable.create(connection)
 
 
 def downgrade(app: Flask, revision: str) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from invitations_plugin import searchable
 from invitations_plugin.database import engine
 
 from .stores import Store
@@ -23,5 +24,5 @@ def contents(store: Store) -> dict[str, list[Any]]:
         return {
             name: sorted(map(repr, connection.execute(sa.select(table)).all()))
             for name, table in tables.tables.items()
-            if name not in BESIDE
+            if name not in BESIDE and not name.startswith(searchable.PREFIX)
         }

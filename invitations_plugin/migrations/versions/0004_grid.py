@@ -1,4 +1,4 @@
-"""Indexes for every sort and filter of the grid, and for parts of an address."""
+"""Indexes for every sort and filter of the grid."""
 
 from __future__ import annotations
 
@@ -40,11 +40,10 @@ def upgrade() -> None:
         sqlite_where=KNOWN,
         postgresql_where=KNOWN,
     )
-    searchable.create(op.get_bind())
 
 
 def downgrade() -> None:
-    searchable.drop(op.get_bind())
+    searchable.drop(op.get_bind())  # what upgrade() makes once the tables are up to date
     for name in (*INDEXES, "message_start"):
         op.drop_index(f"ix_{TABLE}_{name}", TABLE)
     for column in BEFORE:
