@@ -218,6 +218,9 @@ def _count_among(session: Session, query: Query, ids: Sequence[int]) -> int:
 
 def count_all(session: Session, query: Query) -> int:
     """Return how many rows match, however long that takes."""
+    narrowed = few(session, query.given)
+    if narrowed is not None:
+        return _count_among(session, query, narrowed[0])
     return session.scalar(sa.select(sa.func.count(I.id)).where(*query.conditions)) or 0
 
 

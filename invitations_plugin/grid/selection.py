@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from ..database import among
 from ..models import Invitation
+from .narrowing import few
 from .query import Query
 
 I = Invitation  # noqa: E741  # named once, used on every line below
@@ -35,4 +36,7 @@ class Selection:
 def next_ids(session: Session, selection: Selection, position: int, number: int) -> list[int]:
     """Return up to so many ids of a selection behind a place, ascending."""
     query = sa.select(I.id).where(*selection.conditions(), I.id > position)
+    narrowed = few(session, selection.query.given) if selection.query is not None else None
+    if narrowed is not None:
+        query = query.where(among(I.id, narrowed[0]))
     return list(session.scalars(query.order_by(I.id).limit(number)))
