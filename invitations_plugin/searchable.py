@@ -18,6 +18,8 @@ log = logging.getLogger(__name__)
 TABLE: Final = "invitations_invitation"
 PREFIX: Final = "invitations_search_"
 COLUMNS: Final = ("email", "inviter_email")
+PAGES = 200  # that one step merges: some milliseconds for SQLite's one writer
+LEAST_CHANGES = 1  # what an order to merge counts as where nothing is left to do
 
 
 def create(connection: sa.Connection) -> None:
@@ -48,6 +50,24 @@ def exist(connection: sa.Connection) -> bool:
         return connection.scalar(sa.select(sa.func.to_regclass(name))) is not None
     query = sa.text("SELECT 1 FROM sqlite_master WHERE name = :name")
     return connection.scalar(query, {"name": name}) is not None
+
+
+def settle(connection: sa.Connection) -> bool:
+    """Do some of the work by which SQLite's index lets go of erased texts; return if any is left.
+
+    A deletion is but a mark until then, and the letters would still stand in the file.
+    """
+    if connection.dialect.name != "sqlite" or not exist(connection):
+        return False
+    before = _changes(connection)
+    for column in COLUMNS:
+        name = f"{PREFIX}{column}"
+        connection.exec_driver_sql(f"INSERT INTO {name} ({name}, rank) VALUES ('merge', {-PAGES})")
+    return _changes(connection) - before > len(COLUMNS) * LEAST_CHANGES
+
+
+def _changes(connection: sa.Connection) -> int:
+    return int(connection.exec_driver_sql("SELECT total_changes()").scalar_one())
 
 
 def _creating(dialect: str) -> Iterator[str]:

@@ -16,9 +16,10 @@ from queue import Empty, SimpleQueue
 
 from flask import Flask
 
-from . import delivery, jobs
+from . import delivery, jobs, searchable
 from .database import atomically, session
 from .lifecycle import expire_due
+from .models import Invitation
 from .state import State
 from .throttle import forget
 from .turns import forget_turns
@@ -30,6 +31,7 @@ PAUSE = 30.0  # seconds of rest for a mail server that is away
 TURN = 2.0  # seconds that mass actions may take before mail has its turn, and mail before them
 MAIL_TURN = 10.0  # seconds that mail may take before somebody looks for mass actions
 HOUR = 3600.0
+OURS = {"mapper": Invitation}
 
 
 class Clock:
@@ -73,6 +75,7 @@ class Clock:
             atomically(lambda: forget(session()))
             atomically(lambda: forget_turns(session()))
             atomically(lambda: jobs.forget(session()))
+            settle_search()
         is_done = jobs.run_all(self._after(TURN))
         if time.monotonic() >= self._next_mail:
             is_over = self._after(MAIL_TURN if is_done else TURN)
@@ -126,6 +129,12 @@ def start_delivery(app: Flask) -> None:
     with _starting:
         if mounted.thread is None or not mounted.thread.is_alive:
             mounted.thread = DeliveryThread(mounted.app)
+
+
+def settle_search() -> None:
+    """Let the search's index let go of the addresses that were erased, step by step."""
+    while atomically(lambda: searchable.settle(session().connection(bind_arguments=OURS))):
+        pass
 
 
 def expire_all() -> int:
