@@ -16,7 +16,7 @@ from queue import Empty, SimpleQueue
 
 from flask import Flask
 
-from . import delivery, jobs
+from . import delivery, exports, jobs
 from .database import atomically, session
 from .lifecycle import expire_due
 from .state import State
@@ -73,6 +73,7 @@ class Clock:
             atomically(lambda: forget(session()))
             atomically(lambda: forget_turns(session()))
             atomically(lambda: jobs.forget(session()))
+            atomically(lambda: exports.forget(session()))
         is_done = jobs.run_all(self._after(TURN))
         if time.monotonic() >= self._next_mail:
             is_over = self._after(MAIL_TURN if is_done else TURN)
