@@ -53,7 +53,7 @@ def export(file: Path, kind: str | None, **filters: str) -> None:
     selection = _select(filters, view.timezone)
     with speaking(view), _reported(file), _opened(file) as target:
         number = _write(kind, selection, view, target)
-    click.echo(f"{number} invitations exported.", err=True)
+    click.echo(f"{number} exported", err=True)
 
 
 def _select(filters: dict[str, str], timezone: str) -> Selection:
