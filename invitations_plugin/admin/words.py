@@ -192,7 +192,7 @@ def export_title(kind: str, number: int) -> str:
 
 def columns_text(codes: Sequence[str]) -> str:
     """Name the columns of a file; one that is not made any more keeps its code."""
-    return " · ".join(gettext(EXPORT_COLUMNS.get(code, code)) for code in codes)
+    return "\u00a0· ".join(gettext(EXPORT_COLUMNS.get(code, code)) for code in codes)
 
 
 def done_text(action: str, number: int) -> str:
