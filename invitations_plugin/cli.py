@@ -12,6 +12,7 @@ from flask.cli import AppGroup
 from sqlalchemy.exc import DBAPIError
 
 from . import delivery, jobs, migrations
+from .cli_export import export
 from .database import Busy
 from .doctor import examine
 from .smtp import describe
@@ -38,6 +39,7 @@ class Commands(AppGroup):
 
 
 commands = Commands("invitations", help="Customer invitations.")
+commands.add_command(export)
 
 
 @commands.command()

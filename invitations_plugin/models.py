@@ -89,6 +89,16 @@ class JobState(StrEnum):
     FAILED = "failed"
 
 
+class ExportState(StrEnum):
+    """Where an export stands; it runs while its file is downloaded."""
+
+    WAITING = "waiting"
+    RUNNING = "running"
+    DONE = "done"
+    STOPPED = "stopped"
+    FAILED = "failed"
+
+
 def new_public_id() -> str:
     """Return 128 random bits: what a link is made from, once signed."""
     return secrets.token_urlsafe(16)
@@ -333,3 +343,36 @@ class Job(Base):
     def done(self) -> int:
         """How many invitations it has dealt with."""
         return self.changed + sum(self.skipped.values()) + self.failed
+
+
+class Export(Base):
+    """A file that somebody asked for: who, when, of which invitations, and how far it is.
+
+    It tells what left the store, so it is written before the first byte leaves. ``total`` is
+    how many rows there were when it was asked for, ``done`` how many the last download has
+    had; ``claim`` names that download, and ``touched_at`` is when it last moved on.
+    """
+
+    __tablename__ = "invitations_export"
+    __table_args__ = (
+        sa.CheckConstraint(_one_of("state", ExportState), name="state"),
+        sa.CheckConstraint("format IN ('csv', 'xlsx')", name="format"),
+        {"sqlite_autoincrement": True},
+    )
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    format: Mapped[str] = mapped_column(sa.String(8))
+    selection: Mapped[dict[str, Any]] = mapped_column(sa.JSON())
+    columns: Mapped[list[str]] = mapped_column(sa.JSON())
+    actor_key: Mapped[str] = mapped_column(HostKey)
+    actor_name: Mapped[str] = mapped_column(sa.String(255), default="")
+    state: Mapped[str] = mapped_column(sa.String(12), default=ExportState.WAITING)
+    total: Mapped[int]
+    done: Mapped[int] = mapped_column(default=0)
+    downloads: Mapped[int] = mapped_column(default=0)
+    claim: Mapped[str | None]
+    error: Mapped[str | None] = mapped_column(sa.String(255))
+    created_at: Mapped[datetime] = mapped_column(default=now)
+    started_at: Mapped[datetime | None]
+    touched_at: Mapped[datetime | None]
+    ended_at: Mapped[datetime | None]

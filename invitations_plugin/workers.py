@@ -16,7 +16,7 @@ from queue import Empty, SimpleQueue
 
 from flask import Flask
 
-from . import delivery, jobs, searchable
+from . import delivery, exports, jobs, searchable
 from .database import atomically, session
 from .lifecycle import expire_due
 from .models import Invitation
@@ -75,6 +75,7 @@ class Clock:
             atomically(lambda: forget(session()))
             atomically(lambda: forget_turns(session()))
             atomically(lambda: jobs.forget(session()))
+            atomically(lambda: exports.forget(session()))
             settle_search()
         is_done = jobs.run_all(self._after(TURN))
         if time.monotonic() >= self._next_mail:

@@ -34,6 +34,7 @@ CHANGING: dict[str, tuple[str, dict[str, Any]]] = {
         "/admin/invitations/new",
         {"emails": "ben@example.com", "store_view": "{view}", "group": "general", "confirm": "1"},
     ),
+    "invitations_admin.export_file": ("/admin/invitations/exports/{id}/file", {}),
     "invitations_admin.stop_job": ("/admin/invitations/jobs/{id}/stop", {}),
     "invitations_admin.discard": ("/admin/invitations/{id}/discard", {}),
     "invitations_admin.send": ("/admin/invitations/{id}/send", {}),
@@ -52,6 +53,8 @@ SHOWING = {
     "invitations_admin.new": "/admin/invitations/new",
     "invitations_admin.jobs": "/admin/invitations/jobs/",
     "invitations_admin.job": "/admin/invitations/jobs/{id}",
+    "invitations_admin.exports": "/admin/invitations/exports/",
+    "invitations_admin.export": "/admin/invitations/exports/{id}",
     "invitations_admin.style": "/admin/invitations/style",
 }
 UNPROTECTED = {"invitations_invitee.opt_out"}  # RFC 8058: mail programs post it
@@ -63,7 +66,7 @@ OUT = re.compile(r"/opt-out/([\w.-]+)")
 
 @dataclass
 class Scene:
-    """A store where one invitation was mailed, and a job of the same number waits."""
+    """A store where one invitation was mailed; a job and an export of the same number wait."""
 
     store: Store
     id: int
@@ -118,6 +121,7 @@ def scene_of(sink: Sink) -> Callable[[Store], Scene]:
         assert out is not None
         number = store.invitation(ANNA).id
         store.add_job(id=number)
+        store.add_export(id=number)
         return Scene(store, number, mail.link, out.group(1))
 
     return set_up
@@ -307,6 +311,7 @@ def test_a_clerk_is_offered_no_button(sample: Scene) -> None:
         page = clerk.get(f"/admin/invitations/{path}")
         assert page.status_code == 200
         assert "<form" not in page.text
+        assert "/exports/" not in page.text
 
 
 def test_the_style_page_shows_in_debug_only(make_store: MakeStore) -> None:

@@ -15,7 +15,7 @@ from ..events import wake_delivery
 from ..grid import BIGGEST_ID, FILTERS, Selection, next_ids, read_query
 from ..i18n import gettext
 from ..rendering import notify, redirect_to
-from . import pages, words
+from . import exports, pages, words
 from .blueprint import actor, admin, need, show
 
 AT_ONCE = 500
@@ -28,19 +28,35 @@ class _Unusable(Exception):
 
 @admin.post("/actions")
 def actions() -> Response:
-    """Ask before a mass action; with ``confirm=1`` do it."""
+    """Ask before a mass action or an export; with ``confirm=1`` do it."""
     action = request.form.get("action", "")
-    if action not in ACTIONS:
+    right = _right(action)
+    if not right:
         return _refuse(gettext("Choose an action first."))
-    need(ACTIONS[action].right)
+    need(right)
     try:
         selection = _selection(request.form)
     except _Unusable as error:
         return _refuse(str(error))
     if request.form.get("confirm") != "1":
         return _ask(action, selection)
+    if action not in ACTIONS:
+        return exports.begin(_kind(action), selection)
     ids = next_ids(session(), selection, 0, AT_ONCE + 1)
     return _do(action, ids) if len(ids) <= AT_ONCE else _begin(action, selection)
+
+
+def _right(action: str) -> str:
+    """Return the right that an action needs, "" where there is no such action."""
+    if action in ACTIONS:
+        return ACTIONS[action].right
+    return "export" if exports.is_offered(_kind(action)) else ""
+
+
+def _kind(action: str) -> str:
+    """Return the format that an export is asked in, "" where it is none."""
+    prefix, found, kind = action.partition(pages.EXPORT)
+    return kind if found and not prefix else ""
 
 
 def _refuse(why: str) -> Response:
@@ -77,20 +93,31 @@ def _ids(texts: list[str]) -> list[int]:
 
 
 def _ask(action: str, selection: Selection) -> Response:
-    able, unable = bulk.count(session(), selection, ACTIONS[action])
-    number = sum(able.values())
+    is_change = action in ACTIONS
+    asked = _change(action, selection) if is_change else exports.question(_kind(action), selection)
     return show(
         "admin/confirm.html",
         action=action,
-        heading=words.question(action, number),
-        effect=gettext(words.EFFECTS[action]),
-        count=number,
-        is_long=number + sum(unable.values()) > AT_ONCE,
-        changing=[pages.tally(status, amount) for status, amount in words.in_order(able)],
-        staying=[words.skipped_text(amount, reason) for reason, amount in words.in_order(unable)],
         fields=_fields(selection, request.form),
         back_url=_back_url(request.form),
+        **asked,
     )
+
+
+def _change(action: str, selection: Selection) -> dict[str, Any]:
+    """Return what the confirmation of a mass action says."""
+    able, unable = bulk.count(session(), selection, ACTIONS[action])
+    number = sum(able.values())
+    return {
+        "heading": words.question(action, number),
+        "effect": gettext(words.EFFECTS[action]),
+        "count": number,
+        "is_long": number + sum(unable.values()) > AT_ONCE,
+        "changing": [pages.tally(status, amount) for status, amount in words.in_order(able)],
+        "staying": [
+            words.skipped_text(amount, reason) for reason, amount in words.in_order(unable)
+        ],
+    }
 
 
 def _fields(selection: Selection, form: MultiDict[str, str]) -> list[tuple[str, str]]:

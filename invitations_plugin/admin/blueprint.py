@@ -25,6 +25,9 @@ RIGHTS = {
     "jobs": "view",
     "job": "view",
     "stop_job": "view",  # and then the right of the action
+    "exports": "export",
+    "export": "export",
+    "export_file": "export",  # and only one's own
     "discard": "discard",
     "send": "create",
     "new": "create",

@@ -12,6 +12,7 @@ from ..database import atomically, session
 from ..i18n import format_number, gettext, ngettext
 from ..models import Job, JobState
 from ..rendering import redirect_to
+from ..selections import filters_of
 from ..state import host
 from . import words
 from .blueprint import admin, need, possible_id, show
@@ -84,7 +85,7 @@ def _context(job: Job) -> dict[str, Any]:
     """Return the context of the page of one mass action."""
     is_open, is_done = job.state in background.OPEN, job.state == JobState.DONE
     may_stop = host().may(ACTIONS[job.action].right)
-    filters = background.filters_of(job)
+    filters = filters_of(job.selection)
     arguments: dict[str, Any] = dict(filters or {})
     return {
         "job": _line(job)
@@ -95,7 +96,7 @@ def _context(job: Job) -> dict[str, Any]:
             "is_open": is_open,
             "is_left_alone": background.is_left_alone(job),
             "can_stop": is_open and not job.stop_asked and may_stop,
-            "chosen": _chosen_text(filters),
+            "chosen": chosen_text(filters),
             "skipped": [
                 (words.reason_label(reason), format_number(number))
                 for reason, number in words.in_order(job.skipped)
@@ -109,8 +110,8 @@ def _context(job: Job) -> dict[str, Any]:
     }
 
 
-def _chosen_text(filters: Any) -> str:
-    """Return in words what a mass action is about; None are rows that somebody picked."""
+def chosen_text(filters: Any) -> str:
+    """Return in words what a selection is about; None are rows that somebody picked."""
     if filters is None:
         return gettext("Picked one by one")
     called = names()

@@ -14,6 +14,7 @@ from flask import g, request, url_for
 
 from ..bulk import ACTIONS
 from ..database import session
+from ..exporting import FORMATS
 from ..grid import LAST, SIZES, Page, Query, highest_id
 from ..host import StoreView, Website
 from ..i18n import format_date, format_number, gettext, local
@@ -23,6 +24,7 @@ from ..models import History, Invitation, MailState, Status
 from ..state import host, state
 from . import words
 
+EXPORT = "export_"  # with a format behind it, the value of an action
 ID = "\0"  # stands in a text for the number of a row
 
 
@@ -93,11 +95,20 @@ def frame() -> dict[str, Any]:
             NavItem(
                 gettext("Mass Actions"), url_for("invitations_admin.jobs"), here in ("jobs", "job")
             ),
+            *_exports_entry(here),
         ],
         "inv_user": host().staff_key()[1],
         "inv_exit_url": host().home_url(),
         "inv_can_create": host().may("create"),
     }
+
+
+def _exports_entry(here: str) -> list[NavItem]:
+    """Return the navigation's entry of those who may export."""
+    if not host().may("export"):
+        return []
+    url = url_for("invitations_admin.exports")
+    return [NavItem(gettext("Exports"), url, here in ("exports", "export"))]
 
 
 def grid_context(query: Query, page: Page) -> dict[str, Any]:
@@ -132,11 +143,15 @@ def grid_context(query: Query, page: Page) -> dict[str, Any]:
 
 
 def actions() -> list[tuple[str, str]]:
-    """Return the mass actions the signed-in person may do."""
+    """Return what the signed-in person may do with many: the mass actions, then the exports."""
     return [
         (code, gettext(words.ACTIONS[code]))
         for code, action in ACTIONS.items()
         if host().may(action.right)
+    ] + [
+        (f"{EXPORT}{kind}", gettext(words.EXPORTS[kind]))
+        for kind, each in FORMATS.items()
+        if each.is_available and host().may("export")
     ]
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from ..bulk import ERASED, WAITING
 from ..forms import bad_address_text
 from ..i18n import gettext, n_, ngettext
 from ..lifecycle import INVITEE, SENDER, SYSTEM
 from ..looking_over import Line, Verdict
-from ..models import History, JobState, MailState, Status
+from ..models import ExportState, History, JobState, MailState, Status
 
 STATUSES = {
     Status.SENT: n_("Sent"),
@@ -32,6 +32,34 @@ ACTIONS = {
     "send": n_("Send Selected"),
     "expire": n_("Expire Selected"),
     "extend": n_("Extend Selected"),
+}
+EXPORTS = {"csv": n_("Export as CSV"), "xlsx": n_("Export as XLSX")}
+EXPORT_EFFECT = n_(
+    "Each becomes a row of a file with the names, addresses and messages of people:"
+    " keep it as safe as the store itself."
+)
+EXPORT_COLUMNS = {
+    "id": n_("ID"),
+    "inviter": n_("Inviter"),
+    "email": n_("Email"),
+    "invitee": n_("Invitee"),
+    "message": n_("Message"),
+    "created": n_("Created"),
+    "sent": n_("Sent"),
+    "registered": n_("Registered"),
+    "expires": n_("Valid until"),
+    "status": n_("Status"),
+    "mail": n_("Mail"),
+    "website": n_("Valid Website"),
+    "store_view": n_("Send From"),
+    "group": n_("Invitee Group"),
+}
+EXPORT_STATES = {
+    ExportState.WAITING: n_("Not downloaded yet"),
+    ExportState.RUNNING: n_("Running"),
+    ExportState.DONE: n_("Done"),
+    ExportState.STOPPED: n_("Stopped"),
+    ExportState.FAILED: n_("Failed"),
 }
 EFFECTS = {
     "discard": n_("Their links stop working at once, and mail that still waits is not sent."),
@@ -140,6 +168,31 @@ def question(action: str, number: int) -> str:
         "expire": ngettext("Expire %(num)s invitation?", "Expire %(num)s invitations?", number),
         "extend": ngettext("Extend %(num)s invitation?", "Extend %(num)s invitations?", number),
     }[action]
+
+
+def export_question(kind: str, number: int) -> str:
+    """Ask whether invitations shall become a file."""
+    return ngettext(
+        "Export %(num)s invitation as %(format)s?",
+        "Export %(num)s invitations as %(format)s?",
+        number,
+        format=kind.upper(),
+    )
+
+
+def export_title(kind: str, number: int) -> str:
+    """Name an export by what its file holds."""
+    return ngettext(
+        "%(num)s invitation as %(format)s",
+        "%(num)s invitations as %(format)s",
+        number,
+        format=kind.upper(),
+    )
+
+
+def columns_text(codes: Sequence[str]) -> str:
+    """Name the columns of a file; one that is not made any more keeps its code."""
+    return "\u00a0· ".join(gettext(EXPORT_COLUMNS.get(code, code)) for code in codes)
 
 
 def done_text(action: str, number: int) -> str:

@@ -139,6 +139,14 @@
   });
   on('submit', ({ target }) => 'invForget' in target.dataset && stored((store) => store.removeItem(KEPT)));
 
+  /* A file that was just asked for comes by itself, once: a reload or a shared address starts nothing. */
+  on('load', () => {
+    const form = document.querySelector('form[data-inv-start]');
+    if (!mine(form) || location.hash !== '#start') return;
+    history.replaceState(history.state, '', location.pathname + location.search);
+    setTimeout(() => form.requestSubmit());
+  });
+
   /* What a page needs when it is shown, by the browser or by htmx. */
   const show = () => {
     document.querySelectorAll('[data-inv-select]').forEach((menu) => {
@@ -150,7 +158,7 @@
   };
   on('htmx:afterSettle htmx:after:swap', ({ target }) => {
     const root = mine(target);
-    if (!root || target.dataset.hxTrigger) return; // what asks again every second is not announced
+    if (!root || target.dataset.hxTrigger?.startsWith('every')) return; // what asks again every second is not announced
     show();
     if (document.activeElement === document.body) target.closest('[tabindex="-1"]')?.focus({ preventScroll: true });
     say(root, [...target.querySelectorAll('[role="status"]')].map((node) => node.textContent.trim()).join(' '));

@@ -46,6 +46,12 @@ PAGES = {
     "mass actions": (STAFF, "/admin/invitations/jobs/"),
     "mass action, running": (STAFF, "/admin/invitations/jobs/1"),
     "mass action, done": (STAFF, "/admin/invitations/jobs/2"),
+    "export, asked": (STAFF, "export:/admin/invitations/"),
+    "exports": (STAFF, "/admin/invitations/exports/"),
+    "export, waiting": (STAFF, "/admin/invitations/exports/1"),
+    "export, running": (STAFF, "/admin/invitations/exports/2"),
+    "export, done": (STAFF, "/admin/invitations/exports/3"),
+    "export, failed": (STAFF, "/admin/invitations/exports/4"),
     "adding": (STAFF, "/admin/invitations/new"),
     "adding, reviewed": (STAFF, "review:/admin/invitations/new"),
     "missing": (STAFF, "/admin/invitations/99/"),
@@ -91,6 +97,13 @@ def filled(live: Live, sink: Sink) -> Live:
     live.store.add_job(
         state="done", changed=4321, skipped={"accepted": 79}, failed=1, ended_at=now()
     )
+    live.store.add_export()
+    later = now() + timedelta(hours=1)
+    live.store.add_export(
+        state="running", done=1234, downloads=1, started_at=now(), touched_at=later
+    )
+    live.store.add_export(state="done", done=5000, downloads=2, started_at=now(), ended_at=now())
+    live.store.add_export(state="failed", error="Busy", actor_key="staff:99", ended_at=now())
     return live
 
 
@@ -133,11 +146,14 @@ class Way:
         self.page.goto(path)
         del host.may_invite
 
-    def confirm(self, path: str) -> None:
+    def confirm(self, path: str, action: str = "discard") -> None:
         self.page.goto(path)
         self.page.select_option("[name=select]", "all")
-        self.page.select_option("[name=action]", "discard")
+        self.page.select_option("[name=action]", action)
         self.page.get_by_role("button", name="Submit").click()
+
+    def export(self, path: str) -> None:
+        self.confirm(path, "export_xlsx")
 
     def review(self, path: str) -> None:
         self.page.goto(path)

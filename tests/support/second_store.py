@@ -60,3 +60,8 @@ class SecondStore(Store):
     def customer_emails(self) -> list[str]:
         with self.session() as db_session:
             return sorted(db_session.scalars(sa.select(Member.mail).where(~Member.is_staff)))
+
+    def staff_key(self) -> str:
+        with self.session() as db_session:
+            number = db_session.scalars(sa.select(Member.id).where(Member.is_staff)).one()
+            return f"member:{number}"

@@ -14,12 +14,13 @@ from sqlalchemy.orm import Session
 from werkzeug.test import TestResponse
 
 from invitations_plugin import delivery, jobs
+from invitations_plugin.cells import COLUMNS
 from invitations_plugin.database import session
-from invitations_plugin.models import History, Invitation, Job, Outbox
+from invitations_plugin.models import Export, History, Invitation, Job, Outbox
 from invitations_plugin.settings import override
 from sample_store import create_app, demo
 from sample_store.database import prepare
-from sample_store.models import Customer
+from sample_store.models import Customer, Staff
 
 CHEAP = "pbkdf2:sha256:1"
 TOKEN = re.compile(r'name="csrf_token"[^>]*value="([^"]+)"')
@@ -203,6 +204,18 @@ class Store:
         with self.session() as db:
             db.add(Job(**asked | values))
             db.commit()
+
+    def add_export(self, **values: Any) -> None:
+        """Write an export of 5,000 rows, asked for by the staff who may, into the table."""
+        asked = {"format": "csv", "selection": {"ids": []}, "columns": list(COLUMNS), "total": 5000}
+        with self.session() as db:
+            db.add(Export(**asked | {"actor_key": self.staff_key(), "actor_name": "Ada"} | values))
+            db.commit()
+
+    def staff_key(self) -> str:
+        """Return what the host calls the staff who may do everything."""
+        with self.session() as db:
+            return f"staff:{db.scalars(sa.select(Staff.id).order_by(Staff.id)).first()}"
 
     def run_jobs(self) -> None:
         """Do the mass actions that wait, as the worker does."""
