@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 import sqlalchemy as sa
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
+from . import scope
 from .database import among
 from .models import Invitation, Status
 
@@ -108,10 +109,11 @@ class BadFilter(ValueError):
 def read_query(arguments: Mapping[str, str], timezone: str) -> Query:
     """Read the grid's query arguments; days are those of a time zone.
 
-    What cannot be read is kept as typed and named in ``errors``.
+    What cannot be read is kept as typed and named in ``errors``. Rows that the reader may
+    not know of never match.
     """
     filters = {name: arguments.get(name, "").strip()[:LONGEST] for name in FILTERS}
-    conditions: list[sa.ColumnElement[bool]] = []
+    conditions = scope.within(scope.websites())
     errors: dict[str, str] = {}
     for name, text in filters.items():
         if not text:
@@ -294,18 +296,23 @@ def highest_id(session: Session) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """What an action is about: some ids, or all that a query matches up to an id."""
+    """What an action is about: some ids, or all that a query matches up to an id.
+
+    ``websites`` are those of whoever makes it, None for all; others' rows are not in it.
+    """
 
     ids: Sequence[int] = ()
     query: Query | None = None
     upto: int = 0
     exclude: Sequence[int] = ()
+    websites: scope.Websites = field(default_factory=scope.websites)
 
     def conditions(self) -> list[sa.ColumnElement[bool]]:
         """Return the selection as SQL."""
+        limits = scope.within(self.websites)
         if self.query is None:
-            return [among(I.id, self.ids)]
-        chosen = [*self.query.conditions, I.id <= self.upto]
+            return [among(I.id, self.ids), *limits]
+        chosen = [*self.query.conditions, I.id <= self.upto, *limits]
         return [*chosen, ~among(I.id, self.exclude)] if self.exclude else chosen
 
 

@@ -6,7 +6,7 @@ every question for a store that uses Flask-Login and one mapped customer class.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -113,6 +113,13 @@ class Host:
     def may(self, right: str) -> bool:
         """Return whether the signed-in member of staff has one of :data:`RIGHTS`."""
         return self.is_staff()
+
+    def staff_websites(self) -> Collection[str] | None:
+        """Return the codes of the websites that the signed-in member of staff works for.
+
+        None is all of them. Nothing of another website is shown to them, counted or changed.
+        """
+        return None
 
     def key(self, customer: Any) -> str:
         """Return what identifies a customer for ever, as a string."""

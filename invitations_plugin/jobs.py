@@ -10,17 +10,18 @@ from __future__ import annotations
 import logging
 import secrets
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import islice
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session, defer
 
-from . import bulk
+from . import bulk, scope
 from .bulk import ACTIONS, Outcome, Stop
 from .clock import now
 from .database import Busy, atomically, session
@@ -66,9 +67,11 @@ def create(
 
 def _written(selection: Selection, timezone: str) -> dict[str, Any]:
     """Return a selection as JSON: a filter stays one, however many rows it matches."""
+    websites = None if selection.websites is None else list(selection.websites)
     if selection.query is None:
-        return {"ids": list(selection.ids)}
+        return {"ids": list(selection.ids), "websites": websites}
     return {
+        "websites": websites,
         "filters": {name: text for name, text in selection.query.filters.items() if text},
         "timezone": timezone,
         "upto": selection.upto,
@@ -81,12 +84,13 @@ def _read(kept: Mapping[str, Any]) -> Selection:
 
     :raises ValueError: when a filter is not known any more: without it, more would match.
     """
+    websites = kept.get("websites")
     if "ids" in kept:
-        return Selection(ids=kept["ids"])
+        return Selection(ids=kept["ids"], websites=websites)
     query = read_query(kept["filters"], kept["timezone"])
     if query.errors or not set(kept["filters"]) <= set(FILTERS):
         raise ValueError("A filter of this job cannot be read.")
-    return Selection(query=query, upto=kept["upto"], exclude=kept["exclude"])
+    return Selection(query=query, upto=kept["upto"], exclude=kept["exclude"], websites=websites)
 
 
 def filters_of(job: Job) -> Mapping[str, str] | None:
@@ -96,16 +100,31 @@ def filters_of(job: Job) -> Mapping[str, str] | None:
 
 
 def latest(db: Session, number: int) -> Sequence[Job]:
-    """Return the jobs that were asked for last, the newest first."""
-    return db.scalars(
-        sa.select(Job).order_by(Job.id.desc()).limit(number).options(defer(Job.selection))
-    ).all()
+    """Return the jobs that were asked for last, the newest first, as far as the reader's go."""
+    query = sa.select(Job).order_by(Job.id.desc())
+    if scope.websites() is None:
+        query = query.limit(number)
+    return list(islice(_within_reach(db, query), number))
 
 
 def unfinished(db: Session) -> Sequence[Job]:
-    """Return the jobs that wait or run, the oldest first."""
+    """Return the jobs that wait or run, the oldest first, as far as the reader's websites go."""
     query = sa.select(Job).where(Job.state.in_(OPEN)).order_by(Job.id)
-    return db.scalars(query.options(defer(Job.selection))).all()
+    return list(_within_reach(db, query))
+
+
+def _within_reach(db: Session, query: sa.Select[Any]) -> Iterator[Job]:
+    """Yield the jobs whose rows all lie within the reader's websites."""
+    listed = query.add_columns(Job.selection["websites"]).options(defer(Job.selection))
+    for job, websites in db.execute(listed):
+        if scope.covers(websites):
+            yield job
+
+
+def find(db: Session, job_id: int) -> Job | None:
+    """Return a job as it is now, None where there is none within the reader's websites."""
+    job = db.get(Job, job_id, populate_existing=True)
+    return job if job is not None and scope.covers(job.selection.get("websites")) else None
 
 
 def is_left_alone(job: Job) -> bool:

@@ -36,6 +36,10 @@ class StoreHost(FlaskLoginHost):
         user = current_user._get_current_object()
         return isinstance(user, Staff) and user.may(right)
 
+    def staff_websites(self) -> list[str] | None:
+        user = current_user._get_current_object()
+        return user.websites if isinstance(user, Staff) else None
+
     def group(self, customer: Customer) -> str:
         return customer.group_code
 

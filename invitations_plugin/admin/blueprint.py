@@ -11,6 +11,7 @@ from ..grid import BIGGEST_ID
 from ..lifecycle import STAFF, Actor
 from ..protection import protect, view_of_request
 from ..rendering import render, sign_in_first
+from ..scope import limit_to
 from ..state import host
 from . import pages
 
@@ -38,6 +39,10 @@ def admit() -> Response | None:
         return sign_in_first(host(), "invitations_admin.grid")
     if not host().is_staff():
         abort(403)
+    websites = host().staff_websites()
+    if websites is not None and not websites:
+        abort(403)
+    limit_to(websites)
     need(RIGHTS[(request.endpoint or "").rpartition(".")[2]])
     return None
 

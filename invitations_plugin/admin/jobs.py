@@ -55,7 +55,7 @@ def running() -> dict[str, str] | None:
 
 
 def _load(job_id: int) -> Job:
-    found = session().get(Job, possible_id(job_id), populate_existing=True)
+    found = background.find(session(), possible_id(job_id))
     return found if found is not None else abort(404)
 
 

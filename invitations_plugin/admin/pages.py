@@ -12,6 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 from flask import g, request, url_for
 
+from .. import scope
 from ..bulk import ACTIONS
 from ..database import session
 from ..grid import LAST, SIZES, Page, Query, Row, count, highest_id
@@ -120,7 +121,7 @@ def grid_context(query: Query, page: Page) -> dict[str, Any]:
         "pager": _pager(query, page),
         "choices": {
             "statuses": [(code.value, gettext(text)) for code, text in words.STATUSES.items()],
-            "websites": list(called.websites.items()),
+            "websites": [each for each in called.websites.items() if scope.includes(each[0])],
             "groups": list(called.groups.items()),
         },
         "errors": {name: gettext(words.FILTER_ERRORS[kind]) for name, kind in query.errors.items()},
@@ -276,10 +277,11 @@ def tally(status: str, number: int) -> dict[str, str]:
 
 
 def store_view_choices() -> list[tuple[str, str]]:
-    """Return the store views as a list to choose from, with their websites' names."""
+    """Return the store views the reader may send from, with their websites' names."""
     return [
         (view.code, gettext("%(label)s: %(value)s", label=website.name, value=view.name))
         for website in host().websites()
+        if scope.includes(website.code)
         for view in website.store_views
     ]
 
