@@ -50,6 +50,15 @@ class StoreHost(FlaskLoginHost):
             )
         ).first()
 
+    def customers_among(self, emails: Iterable[str], website: str) -> set[str]:
+        asked = {fold(each): each for each in emails}
+        keys, found = list(asked), set[str]()
+        for start in range(0, len(keys), BATCH):
+            few = Customer.email_folded.in_(keys[start : start + BATCH])
+            query = sa.select(Customer.email_folded).where(Customer.website_code == website, few)
+            found.update(db.session.scalars(query))
+        return {asked[each] for each in found}
+
     def assign_group(self, customer: Customer, group: str) -> None:
         customer.group_code = group
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from flask import Blueprint, Response, abort, g, request
-from werkzeug.exceptions import Forbidden, NotFound
+from werkzeug.exceptions import Forbidden, NotFound, RequestEntityTooLarge
 
 from ..grid import BIGGEST_ID
 from ..lifecycle import STAFF, Actor
@@ -66,6 +66,12 @@ def forbidden(error: Forbidden) -> Response:
 def missing(error: NotFound) -> Response:
     """Say that there is no such page."""
     return show("admin/missing.html", status=404)
+
+
+@admin.errorhandler(RequestEntityTooLarge)
+def too_large(error: RequestEntityTooLarge) -> Response:
+    """Say what to do where more was sent than the store takes."""
+    return show("admin/too_large.html", status=413)
 
 
 def show(name: str, fragment: str | None = None, status: int = 200, **context: Any) -> Response:

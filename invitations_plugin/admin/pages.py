@@ -19,7 +19,6 @@ from ..grid import LAST, SIZES, Page, Query, Row, count, highest_id
 from ..host import StoreView, Website
 from ..i18n import format_date, format_number, gettext, local
 from ..lifecycle import STAFF, Actor, can_send, is_asking, is_legal
-from ..looking_over import Review, Verdict
 from ..models import History, Invitation, MailState, Status
 from ..state import host, state
 from . import words
@@ -284,32 +283,3 @@ def store_view_choices() -> list[tuple[str, str]]:
         if scope.includes(website.code)
         for view in website.store_views
     ]
-
-
-def review_context(review: Review, most: int) -> dict[str, Any]:
-    """Return what becomes of each pasted address: those that are left out first."""
-    counts = review.counts
-    lines = sorted(review.lines, key=lambda line: line.verdict == Verdict.NEW)
-    return {
-        "count": counts[Verdict.NEW],
-        "counts": [
-            (gettext(words.VERDICTS[verdict]), format_number(counts[verdict]))
-            for verdict in Verdict
-            if counts[verdict]
-        ],
-        "lines": [
-            {
-                "number": line.pasted.line,
-                "typed": line.pasted.typed,
-                "verdict": line.verdict.value,
-                "text": words.verdict_text(line),
-                "url": _url_of(line.invitation),
-            }
-            for line in lines[:most]
-        ],
-        "more": format_number(len(lines) - most) if len(lines) > most else "",
-    }
-
-
-def _url_of(row: Invitation | None) -> str | None:
-    return url_for("invitations_admin.detail", invitation_id=row.id) if row is not None else None

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ..bulk import ERASED, WAITING
-from ..forms import bad_address_text
 from ..i18n import gettext, n_, ngettext
 from ..lifecycle import INVITEE, SENDER, SYSTEM
 from ..looking_over import Line, Verdict
@@ -207,6 +206,7 @@ def failed_text(number: int) -> str:
 
 VERDICTS = {
     Verdict.NEW: n_("Will be invited"),
+    Verdict.SIGN_IN: n_("Will be invited to sign in: a customer"),
     Verdict.BAD: n_("Not an e-mail address"),
     Verdict.REPEATED: n_("Entered more than once"),
     Verdict.INVITED: n_("Invited already"),
@@ -221,7 +221,20 @@ def verdict_text(line: Line) -> str:
     text = gettext(VERDICTS[line.verdict])
     if line.verdict != Verdict.BAD:
         return text
-    return gettext("%(what)s: %(why)s", what=text, why=bad_address_text(line.pasted.typed))
+    return gettext("%(what)s: %(why)s", what=text, why=_bad_address_text(line.pasted.typed))
+
+
+def _bad_address_text(text: str) -> str:
+    local, _, domain = text.rpartition("@")
+    if "@" not in text:
+        return gettext("there is no @ in it")
+    if "@" in local:
+        return gettext("there is more than one @ in it")
+    if not local.isascii():
+        return gettext("mail can only be sent to plain letters before the @")
+    if not local or "." not in domain:
+        return gettext("a part of it is missing")
+    return gettext("mail cannot be sent to it")
 
 
 def added_text(number: int) -> str:
@@ -231,6 +244,21 @@ def added_text(number: int) -> str:
         "%(num)s invitations were saved and are on their way.",
         number,
     )
+
+
+def left_out_text(number: int) -> str:
+    """Say how many of a review could not be invited any more when it was saved."""
+    return ngettext(
+        "%(num)s address of the review was left out: it was invited, blocked or opted out since.",
+        "%(num)s addresses of the review were left out: they were invited, blocked or opted out"
+        " since.",
+        number,
+    )
+
+
+def overtaken_text() -> str:
+    """Say that a review is no longer true, and that nothing was saved."""
+    return gettext("Somebody else invited some of these just now. Nothing was saved; check again.")
 
 
 def stale_text() -> str:
