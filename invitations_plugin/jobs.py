@@ -133,7 +133,7 @@ def is_left_alone(job: Job) -> bool:
     return job.state in OPEN and since is not None and since < now() - PATIENCE
 
 
-def stop(db: Session, job_id: int) -> None:
+def stop(db: Session, job_id: int, actor: Actor) -> None:
     """End a job after the chunk in hand, at once where no worker has it. The caller commits."""
     at = now()
     is_held = sa.and_(Job.state == JobState.RUNNING, Job.lease_until > at)
@@ -142,6 +142,8 @@ def stop(db: Session, job_id: int) -> None:
         .where(Job.id == job_id, Job.state.in_(OPEN))
         .values(
             stop_asked=True,
+            stopper_key=sa.func.coalesce(Job.stopper_key, actor.key),
+            stopper_name=sa.func.coalesce(Job.stopper_name, actor.name[:255]),
             state=sa.case((is_held, Job.state), else_=JobState.STOPPED),
             claim=sa.case((is_held, Job.claim), else_=sa.null()),
             ended_at=sa.case((is_held, Job.ended_at), else_=at),

@@ -22,11 +22,11 @@ class Verdict(StrEnum):
     """What is to be done with one address, or why nothing."""
 
     NEW = "new"
+    SIGN_IN = "sign_in"
     BAD = "bad"
     REPEATED = "repeated"
     INVITED = "invited"
     CUSTOMER = "customer"
-    SIGN_IN = "sign_in"
     BLOCKED = "blocked"
     OPTED_OUT = "opted_out"
 

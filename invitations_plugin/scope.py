@@ -41,6 +41,12 @@ def includes(website: str) -> bool:
     return allowed is None or website in allowed
 
 
+def is_somewhere() -> bool:
+    """Return whether there is any website that this request may know of."""
+    allowed = websites()
+    return allowed is None or bool(allowed)
+
+
 def covers(others: Websites) -> bool:
     """Return whether what somebody did within other websites lies within this request's."""
     allowed = websites()

@@ -7,11 +7,11 @@ from typing import Any
 from flask import Blueprint, Response, abort, g, request
 from werkzeug.exceptions import Forbidden, NotFound, RequestEntityTooLarge
 
+from .. import scope
 from ..grid import BIGGEST_ID
 from ..lifecycle import STAFF, Actor
 from ..protection import protect, view_of_request
 from ..rendering import render, sign_in_first
-from ..scope import limit_to
 from ..state import host
 from . import pages
 
@@ -39,10 +39,9 @@ def admit() -> Response | None:
         return sign_in_first(host(), "invitations_admin.grid")
     if not host().is_staff():
         abort(403)
-    websites = host().staff_websites()
-    if websites is not None and not websites:
+    scope.limit_to(host().staff_websites())
+    if not scope.is_somewhere():
         abort(403)
-    limit_to(websites)
     need(RIGHTS[(request.endpoint or "").rpartition(".")[2]])
     return None
 

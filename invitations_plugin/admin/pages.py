@@ -82,22 +82,25 @@ def names() -> Names:
 
 def frame() -> dict[str, Any]:
     """Return what every page of the back office shows around its content."""
-    here = (request.endpoint or "").rpartition(".")[2]
+    may_look = host().is_staff() and host().may("view") and scope.is_somewhere()
     return {
-        "inv_nav": [
-            NavItem(
-                gettext("Invitations"),
-                url_for("invitations_admin.grid"),
-                here in ("grid", "detail", "actions"),
-            ),
-            NavItem(
-                gettext("Mass Actions"), url_for("invitations_admin.jobs"), here in ("jobs", "job")
-            ),
-        ],
+        "inv_nav": _navigation() if may_look else [],
         "inv_user": host().staff_key()[1],
         "inv_exit_url": host().home_url(),
-        "inv_can_create": host().may("create"),
+        "inv_can_create": may_look and host().may("create"),
     }
+
+
+def _navigation() -> list[NavItem]:
+    here = (request.endpoint or "").rpartition(".")[2]
+    pages = (
+        (gettext("Invitations"), "grid", ("grid", "detail", "actions", "new")),
+        (gettext("Mass Actions"), "jobs", ("jobs", "job")),
+    )
+    return [
+        NavItem(label, url_for(f"invitations_admin.{name}"), here in places)
+        for label, name, places in pages
+    ]
 
 
 def grid_context(query: Query, page: Page) -> dict[str, Any]:

@@ -132,7 +132,9 @@ def actor_text(entry: History) -> str:
 
 
 def question(action: str, number: int) -> str:
-    """Ask whether a mass action shall be done."""
+    """Ask whether a mass action shall be done, or say that there is nothing to do."""
+    if not number:
+        return gettext("None of these can be changed")
     return {
         "discard": ngettext("Discard %(num)s invitation?", "Discard %(num)s invitations?", number),
         "send": ngettext("Send %(num)s invitation?", "Send %(num)s invitations?", number),
