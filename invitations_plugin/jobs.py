@@ -21,11 +21,11 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session, defer
 
-from . import bulk, scope
+from . import bulk, scope, selections
 from .bulk import ACTIONS, Outcome, Stop
 from .clock import now
 from .database import Busy, atomically, session
-from .grid import FILTERS, Selection, next_ids, read_query
+from .grid import Selection, next_ids
 from .lifecycle import STAFF, Actor
 from .models import Job, JobState
 from .settings import forget as forget_settings
@@ -55,7 +55,7 @@ def create(
     """Put a mass action into the queue. The caller commits."""
     job = Job(
         action=action,
-        selection=_written(selection, timezone),
+        selection=selections.written(selection, timezone),
         actor_key=actor.key,
         actor_name=actor.name[:255],
         total=total,
@@ -63,40 +63,6 @@ def create(
     db.add(job)
     db.flush()
     return job
-
-
-def _written(selection: Selection, timezone: str) -> dict[str, Any]:
-    """Return a selection as JSON: a filter stays one, however many rows it matches."""
-    websites = None if selection.websites is None else list(selection.websites)
-    if selection.query is None:
-        return {"ids": list(selection.ids), "websites": websites}
-    return {
-        "websites": websites,
-        "filters": {name: text for name, text in selection.query.filters.items() if text},
-        "timezone": timezone,
-        "upto": selection.upto,
-        "exclude": list(selection.exclude),
-    }
-
-
-def _read(kept: Mapping[str, Any]) -> Selection:
-    """Return a selection as it was written.
-
-    :raises ValueError: when a filter is not known any more: without it, more would match.
-    """
-    websites = kept.get("websites")
-    if "ids" in kept:
-        return Selection(ids=kept["ids"], websites=websites)
-    query = read_query(kept["filters"], kept["timezone"])
-    if query.errors or not set(kept["filters"]) <= set(FILTERS):
-        raise ValueError("A filter of this job cannot be read.")
-    return Selection(query=query, upto=kept["upto"], exclude=kept["exclude"], websites=websites)
-
-
-def filters_of(job: Job) -> Mapping[str, str] | None:
-    """Return the filters whose every match a job is about, None where rows were picked."""
-    kept: Mapping[str, str] | None = job.selection.get("filters")
-    return kept
 
 
 def latest(db: Session, number: int) -> Sequence[Job]:
@@ -194,7 +160,7 @@ def _run(held: _Held, over: Callable[[], bool]) -> None:
     """Run a job to its end, or give it back where this worker's time is over."""
     forget_settings()  # those of this moment, however long the worker has been there
     try:
-        action, selection = ACTIONS[held.action], _read(held.selection)
+        action, selection = ACTIONS[held.action], selections.read(held.selection)
         while not over():
             ids = atomically(lambda: _next_chunk(session(), held, selection, action.chunk))
             if not ids:

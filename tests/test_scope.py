@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from invitations_plugin import jobs
+from invitations_plugin import selections
 from invitations_plugin.grid import Selection
 from invitations_plugin.models import Job
 from invitations_plugin.state import host
@@ -216,5 +216,5 @@ def test_staff_of_several_websites_see_those(
 def test_a_selection_keeps_its_websites_when_it_is_written_down(store: Store) -> None:
     with store.app.app_context():
         for websites in (None, ["private"], []):
-            kept = jobs._written(Selection(ids=[1], websites=websites), "UTC")
-            assert jobs._read(kept).websites == websites
+            kept = selections.written(Selection(ids=[1], websites=websites), "UTC")
+            assert selections.read(kept).websites == websites

@@ -12,6 +12,7 @@ from ..database import atomically, session
 from ..i18n import format_number, gettext, ngettext
 from ..models import Job, JobState
 from ..rendering import redirect_to
+from ..selections import filters_of
 from ..state import host
 from . import words
 from .blueprint import actor, admin, need, possible_id, show
@@ -85,7 +86,7 @@ def _context(job: Job) -> dict[str, Any]:
     """Return the context of the page of one mass action."""
     is_open, is_done = job.state in background.OPEN, job.state == JobState.DONE
     may_stop = host().may(ACTIONS[job.action].right)
-    filters = background.filters_of(job)
+    filters = filters_of(job.selection)
     arguments: dict[str, Any] = dict(filters or {})
     return {
         "job": _line(job)

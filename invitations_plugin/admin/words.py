@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ..bulk import ERASED, WAITING
-from ..i18n import gettext, n_, ngettext
+from ..i18n import format_number, gettext, n_, ngettext
 from ..lifecycle import INVITEE, SENDER, SYSTEM
 from ..looking_over import Line, Verdict
 from ..models import History, JobState, MailState, Status
@@ -131,8 +131,19 @@ def actor_text(entry: History) -> str:
     return entry.actor_name or gettext("Staff")
 
 
-def question(action: str, number: int) -> str:
+# Where there are too many to be counted while somebody waits.
+QUESTIONS = {
+    "discard": n_("Discard more than %(num)s invitations?"),
+    "send": n_("Send more than %(num)s invitations?"),
+    "expire": n_("Expire more than %(num)s invitations?"),
+    "extend": n_("Extend more than %(num)s invitations?"),
+}
+
+
+def question(action: str, number: int, is_whole: bool) -> str:
     """Ask whether a mass action shall be done, or say that there is nothing to do."""
+    if not is_whole:
+        return gettext(QUESTIONS[action], num=format_number(number))
     if not number:
         return gettext("None of these can be changed")
     return {
