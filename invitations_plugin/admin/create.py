@@ -8,7 +8,8 @@ from flask import Response, request, url_for
 
 from ..database import atomically, session
 from ..events import announce
-from ..forms import MESSAGE_MAX, AddForm
+from ..forms import MESSAGE_MAX, MOST_PASTED, AddForm
+from ..i18n import format_number
 from ..inviting import AlreadyInvited, Made, Submission, invite
 from ..looking_over import Review, look_over
 from ..pasted import distinct
@@ -47,6 +48,7 @@ def _form_page(form: AddForm, status: int = 200, error: str | None = None) -> Re
         status=status,
         form=form,
         form_error=error,
+        most=format_number(MOST_PASTED),
         message_max=MESSAGE_MAX,
         back_url=url_for("invitations_admin.grid"),
     )
