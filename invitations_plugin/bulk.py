@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
+from time import monotonic
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -40,6 +41,7 @@ from .state import mail_domain, settings_of, store_view
 log = logging.getLogger(__name__)
 
 I = Invitation  # noqa: E741  # named once, used on every line below
+COUNT_SECONDS, COUNT_STRETCH = 1.0, 50_000
 # Why an action leaves an invitation alone, where that is not its status.
 ERASED, WAITING = "erased", "waiting"
 
@@ -127,21 +129,55 @@ def _tell(action: Action, changed: Sequence[int]) -> None:
         announce(action.signal, session().scalars(sa.select(I).where(among(I.id, changed))).all())
 
 
-def count(
-    session: Session, selection: Selection, action: Action
-) -> tuple[dict[str, int], dict[str, int]]:
-    """Return how many of a selection an action can change, by status, and cannot, by reason."""
+@dataclass(slots=True)
+class Counted:
+    """How many of a selection an action can change, by status, and cannot, by reason.
+
+    ``is_whole`` is false where there are more than could be counted while somebody waits.
+    """
+
+    able: Counter[str] = field(default_factory=Counter)
+    unable: Counter[str] = field(default_factory=Counter)
+    is_whole: bool = True
+
+    @property
+    def number(self) -> int:
+        """How many rows were looked at."""
+        return self.able.total() + self.unable.total()
+
+
+def count(session: Session, selection: Selection, action: Action) -> Counted:
+    """Count what an action can and cannot change, stretch after stretch, for a second at most."""
+    counted, position, end = Counted(), 0, monotonic() + COUNT_SECONDS
+    while position := _count_stretch(session, selection, action, position, counted):
+        if monotonic() > end:
+            counted.is_whole = False
+            break
+    return counted
+
+
+def _count_stretch(
+    session: Session, selection: Selection, action: Action, position: int, counted: Counted
+) -> int:
+    """Count the next rows; return the id of the last one, 0 where none are left."""
     able = action.able()
     key = sa.case((able, I.status), else_=action.why_not()).label("key")
-    rows = sa.select(sa.case((able, 1), else_=0).label("able"), key)
-    found = rows.where(*selection.conditions()).subquery()
-    query = sa.select(found.c.able, found.c.key, sa.func.count()).group_by(
-        found.c.able, found.c.key
-    )
-    counted: tuple[dict[str, int], dict[str, int]] = ({}, {})
-    for is_able, name, number in session.execute(query):
-        counted[0 if is_able else 1][name] = number
-    return counted
+    rows = sa.select(I.id, sa.case((able, 1), else_=0).label("able"), key)
+    rows = rows.where(*selection.conditions(), I.id > position).order_by(I.id)
+    found = rows.limit(COUNT_STRETCH).subquery()
+    query = sa.select(found.c.able, found.c.key, sa.func.count(), sa.func.max(found.c.id))
+    before, last = counted.number, 0
+    for is_able, name, number, highest in session.execute(
+        query.group_by(found.c.able, found.c.key)
+    ):
+        (counted.able if is_able else counted.unable)[name] += number
+        last = max(last, highest)
+    return last if counted.number - before == COUNT_STRETCH else 0
+
+
+def size(session: Session, selection: Selection) -> int:
+    """Return how many rows a selection has now."""
+    return session.scalar(sa.select(sa.func.count(I.id)).where(*selection.conditions())) or 0
 
 
 def send_again(session: Session, row: Invitation, actor: Actor) -> None:

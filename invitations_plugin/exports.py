@@ -19,7 +19,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 from flask import Flask, current_app
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.orm import Session, defer
+from sqlalchemy.orm import Session
 
 from . import selections
 from .cells import COLUMNS, Row, Texts
@@ -76,8 +76,7 @@ def create(
 
 def latest(db: Session, number: int) -> Sequence[Export]:
     """Return the exports that were asked for last, the newest first."""
-    query = sa.select(Export).order_by(Export.id.desc()).limit(number)
-    return db.scalars(query.options(defer(Export.selection))).all()
+    return db.scalars(sa.select(Export).order_by(Export.id.desc()).limit(number)).all()
 
 
 def state_of(export: Export) -> ExportState:

@@ -15,7 +15,7 @@ from wtforms import FieldList, HiddenField, SelectField, StringField, TextAreaFi
 
 from .addresses import Address, BadAddress, parse_address
 from .i18n import format_number, gettext
-from .pasted import Pasted, read_pasted
+from .pasted import Pasted, Typed, find_typed, read_pasted
 from .text import clean
 
 MESSAGE_MAX = 1000
@@ -109,7 +109,7 @@ class SendForm(FlaskForm):  # type: ignore[misc]
 class AddForm(FlaskForm):  # type: ignore[misc]
     """Staff's form: many addresses at once, from which store view, into which group."""
 
-    emails = TextAreaField("")
+    emails = TextAreaField("", filters=[_cleaned])
     message = TextAreaField("", filters=[_cleaned])
     store_view = SelectField("", validate_choice=False)
     group = SelectField("", validate_choice=False)
@@ -128,23 +128,28 @@ class AddForm(FlaskForm):  # type: ignore[misc]
     def validate(self, extra_validators: Any = None) -> bool:
         """Check what the whole form needs; each address is judged in the review."""
         valid = bool(super().validate(extra_validators))
-        self.pasted = read_pasted(self.emails.data or "")
-        if not self.pasted:
-            add_error(self.emails, gettext("Enter at least one e-mail address."))
-        elif len(self.pasted) > MOST_PASTED:
-            add_error(
-                self.emails,
-                gettext(
-                    "These are %(num)s addresses; at most %(most)s can be added at one time.",
-                    num=format_number(len(self.pasted)),
-                    most=format_number(MOST_PASTED),
-                ),
-            )
+        self._read(find_typed(self.emails.data or ""))
         for field in (self.store_view, self.group):
             if not field.data or field.data not in dict(field.choices):
                 add_error(field, gettext("Choose one from the list."))
         fits = message_fits(self.message)
         return valid and fits and not any(field.errors for field in self)
+
+    def _read(self, typed: Sequence[Typed]) -> None:
+        """Judge what was pasted, unless it is nothing or more than one form may have."""
+        if not typed:
+            add_error(self.emails, gettext("Enter at least one e-mail address."))
+        elif len(typed) > MOST_PASTED:
+            add_error(
+                self.emails,
+                gettext(
+                    "These are %(num)s addresses; at most %(most)s can be added at one time.",
+                    num=format_number(len(typed)),
+                    most=format_number(MOST_PASTED),
+                ),
+            )
+        else:
+            self.pasted = read_pasted(typed)
 
 
 def message_fits(field: Any) -> bool:

@@ -10,17 +10,18 @@ from __future__ import annotations
 import logging
 import secrets
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import islice
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session, defer
 
-from . import bulk, selections
+from . import bulk, scope, selections
 from .bulk import ACTIONS, Outcome, Stop
 from .clock import now
 from .database import Busy, atomically, session
@@ -65,16 +66,31 @@ def create(
 
 
 def latest(db: Session, number: int) -> Sequence[Job]:
-    """Return the jobs that were asked for last, the newest first."""
-    return db.scalars(
-        sa.select(Job).order_by(Job.id.desc()).limit(number).options(defer(Job.selection))
-    ).all()
+    """Return the jobs that were asked for last, the newest first, as far as the reader's go."""
+    query = sa.select(Job).order_by(Job.id.desc())
+    if scope.websites() is None:
+        query = query.limit(number)
+    return list(islice(_within_reach(db, query), number))
 
 
 def unfinished(db: Session) -> Sequence[Job]:
-    """Return the jobs that wait or run, the oldest first."""
+    """Return the jobs that wait or run, the oldest first, as far as the reader's websites go."""
     query = sa.select(Job).where(Job.state.in_(OPEN)).order_by(Job.id)
-    return db.scalars(query.options(defer(Job.selection))).all()
+    return list(_within_reach(db, query))
+
+
+def _within_reach(db: Session, query: sa.Select[Any]) -> Iterator[Job]:
+    """Yield the jobs whose rows all lie within the reader's websites."""
+    listed = query.add_columns(Job.selection["websites"]).options(defer(Job.selection))
+    for job, websites in db.execute(listed):
+        if scope.covers(websites):
+            yield job
+
+
+def find(db: Session, job_id: int) -> Job | None:
+    """Return a job as it is now, None where there is none within the reader's websites."""
+    job = db.get(Job, job_id, populate_existing=True)
+    return job if job is not None and scope.covers(job.selection.get("websites")) else None
 
 
 def is_left_alone(job: Job) -> bool:
@@ -83,7 +99,7 @@ def is_left_alone(job: Job) -> bool:
     return job.state in OPEN and since is not None and since < now() - PATIENCE
 
 
-def stop(db: Session, job_id: int) -> None:
+def stop(db: Session, job_id: int, actor: Actor) -> None:
     """End a job after the chunk in hand, at once where no worker has it. The caller commits."""
     at = now()
     is_held = sa.and_(Job.state == JobState.RUNNING, Job.lease_until > at)
@@ -92,6 +108,8 @@ def stop(db: Session, job_id: int) -> None:
         .where(Job.id == job_id, Job.state.in_(OPEN))
         .values(
             stop_asked=True,
+            stopper_key=sa.func.coalesce(Job.stopper_key, actor.key),
+            stopper_name=sa.func.coalesce(Job.stopper_name, actor.name[:255]),
             state=sa.case((is_held, Job.state), else_=JobState.STOPPED),
             claim=sa.case((is_held, Job.claim), else_=sa.null()),
             ended_at=sa.case((is_held, Job.ended_at), else_=at),

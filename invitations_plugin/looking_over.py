@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 from sqlalchemy.orm import Session
 
@@ -14,19 +15,23 @@ from .inviting import Submission, find_invited
 from .models import Invitation
 from .opt_outs import opted_out_among
 from .pasted import Pasted
-from .settings import Settings, read_domains
+from .settings import SKIP, Settings, read_domains
 
 
 class Verdict(StrEnum):
     """What is to be done with one address, or why nothing."""
 
     NEW = "new"
+    SIGN_IN = "sign_in"
     BAD = "bad"
     REPEATED = "repeated"
     INVITED = "invited"
     CUSTOMER = "customer"
     BLOCKED = "blocked"
     OPTED_OUT = "opted_out"
+
+
+WANTED: Final = (Verdict.NEW, Verdict.SIGN_IN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +55,9 @@ class Review:
         return Counter(line.verdict for line in self.lines)
 
     def wanted(self, key: str | None) -> list[Address]:
-        """Return what is to be invited, with what this very form invited before."""
-        chosen = [line for line in self.lines if line.verdict == Verdict.NEW or _is_own(line, key)]
+        """Return what is to be invited; where that is nothing, what this very form invited."""
+        new = [line for line in self.lines if line.verdict in WANTED]
+        chosen = new or [line for line in self.lines if _is_own(line, key)]
         return [line.pasted.address for line in chosen if line.pasted.address is not None]
 
 
@@ -66,10 +72,13 @@ def look_over(
     asked: Submission,
     settings: Settings,
     hash_key: bytes,
+    customers: Set[str],
 ) -> Review:
     """Say of each address what a submission would make of it; ``asked`` has them all.
 
     Blocked and opted out ones are told to staff, who may know: no mail would leave.
+
+    :param customers: those of the addresses that customers of the website have.
     """
     found = {
         address.identity: row for address, row in find_invited(session, asked, hash_key).items()
@@ -77,6 +86,7 @@ def look_over(
     hashes = {each: keyed_hash(each.mailbox, hash_key) for each in asked.addresses}
     out = opted_out_among(session, set(hashes.values()))
     blocked = read_domains(settings.blocked_domains)
+    of_customer = Verdict.CUSTOMER if settings.existing_customers == SKIP else Verdict.SIGN_IN
     seen: set[str] = set()
 
     def judge(address: Address | None) -> Verdict:
@@ -91,8 +101,7 @@ def look_over(
             return Verdict.BLOCKED
         if hashes[address] in out:
             return Verdict.OPTED_OUT
-        is_customer = asked.is_customer is not None and asked.is_customer(address)
-        return Verdict.CUSTOMER if is_customer else Verdict.NEW
+        return of_customer if address.delivery in customers else Verdict.NEW
 
     return Review([_line(each, judge(each.address), found) for each in pasted])
 

@@ -313,6 +313,7 @@ class Job(Base):
 
     ``position`` is the id of the last invitation it dealt with; ``skipped`` counts by
     the reason. ``claim`` is the fencing token of the worker that runs it until ``lease_until``.
+    ``stopper_key`` and ``stopper_name`` are of whoever stopped it first.
     """
 
     __tablename__ = "invitations_job"
@@ -329,6 +330,8 @@ class Job(Base):
     actor_name: Mapped[str] = mapped_column(sa.String(255), default="")
     state: Mapped[str] = mapped_column(sa.String(12), default=JobState.QUEUED)
     stop_asked: Mapped[bool] = mapped_column(default=False)
+    stopper_key: Mapped[str | None] = mapped_column(HostKey)
+    stopper_name: Mapped[str | None] = mapped_column(sa.String(255))
     total: Mapped[int]
     position: Mapped[int] = mapped_column(sa.BigInteger(), default=0)
     changed: Mapped[int] = mapped_column(default=0)

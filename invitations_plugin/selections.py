@@ -10,9 +10,11 @@ from .grid import FILTERS, Selection, read_query
 
 def written(selection: Selection, timezone: str) -> dict[str, Any]:
     """Return a selection as it is kept; the days of its filter are those of a time zone."""
+    websites = None if selection.websites is None else list(selection.websites)
     if selection.query is None:
-        return {"ids": list(selection.ids)}
+        return {"ids": list(selection.ids), "websites": websites}
     return {
+        "websites": websites,
         "filters": {name: text for name, text in selection.query.filters.items() if text},
         "timezone": timezone,
         "upto": selection.upto,
@@ -25,12 +27,13 @@ def read(kept: Mapping[str, Any]) -> Selection:
 
     :raises ValueError: when a filter is not known any more: without it, more would match.
     """
+    websites = kept.get("websites")
     if "ids" in kept:
-        return Selection(ids=kept["ids"])
+        return Selection(ids=kept["ids"], websites=websites)
     query = read_query(kept["filters"], kept["timezone"])
     if query.errors or not set(kept["filters"]) <= set(FILTERS):
         raise ValueError("A filter of this selection cannot be read.")
-    return Selection(query=query, upto=kept["upto"], exclude=kept["exclude"])
+    return Selection(query=query, upto=kept["upto"], exclude=kept["exclude"], websites=websites)
 
 
 def filters_of(kept: Mapping[str, Any]) -> Mapping[str, str] | None:

@@ -86,8 +86,11 @@ def _accounts(app: Flask) -> list[tuple[str, str]]:
         (email, f"customer of {websites[website]}, {groups[group]}")
         for email, _, website, group, _ in demo.CUSTOMERS
     ]
-    rights: dict[str, Any] = {demo.EVERYTHING: "staff, may do everything"}
-    staff = [(email, rights.get(words, "staff, may only look")) for email, _, words in demo.STAFF]
+    rights = {demo.EVERYTHING: "staff, may do everything", "view": "staff, may only look"}
+    staff = [
+        (email, rights.get(words) or f"staff of {', '.join(websites[each] for each in limits)}")
+        for email, _, words, limits in demo.STAFF
+    ]
     return customers + staff
 
 

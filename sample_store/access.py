@@ -11,6 +11,8 @@ from flask import Flask, abort, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import lazy_gettext
 from flask_login import LoginManager, current_user
+from sqlalchemy.orm import joinedload
+from sqlalchemy.orm.interfaces import ORMOption
 
 from .database import db
 from .models import Account, Customer, Staff
@@ -18,6 +20,8 @@ from .models import Account, Customer, Staff
 P = ParamSpec("P")
 A = TypeVar("A", bound=Account)
 KINDS: dict[str, type[Customer | Staff]] = {"customer": Customer, "staff": Staff}
+# What every page of an account asks for, in the query that finds it.
+WITH: dict[str, list[ORMOption]] = {"customer": [], "staff": [joinedload(Staff.limits)]}
 
 login_manager = LoginManager()
 
@@ -35,7 +39,7 @@ def _load(session_name: str) -> Account | None:
     kind, _, number = session_name.partition(":")
     if kind not in KINDS or not number.isdecimal():
         return None
-    account = db.session.get(KINDS[kind], int(number))
+    account = db.session.get(KINDS[kind], int(number), options=WITH[kind])
     return account if isinstance(account, Account) else None
 
 

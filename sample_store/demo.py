@@ -13,7 +13,7 @@ from .addresses import fold
 from .database import db, prepare
 from .filling import fill
 from .goods import CURRENCY, GOODS
-from .models import Customer, Order, Staff, hash_password
+from .models import Customer, Order, Staff, StaffWebsite, hash_password
 
 PASSWORD = "invite-me-2026"  # noqa: S105 - printed at every start, of no worth
 EVERYTHING = "view create discard export configure deliver report"
@@ -46,9 +46,11 @@ CUSTOMERS = (
         (("vase", "2026-04-18T16:55"),),
     ),
 )
-STAFF = (
-    ("admin@example.com", "Ada Admin", EVERYTHING),
-    ("clerk@example.com", "Carl Clerk", "view"),
+# Address, name, rights, then the websites somebody is limited to.
+STAFF: tuple[tuple[str, str, str, tuple[str, ...]], ...] = (
+    ("admin@example.com", "Ada Admin", EVERYTHING, ()),
+    ("clerk@example.com", "Carl Clerk", "view", ()),
+    ("paola@example.com", "Paola Conti", "view create discard export report", ("private",)),
 )
 
 commands = AppGroup("demo", help="The demo's accounts and data.")
@@ -115,8 +117,14 @@ def _missing_customers(password_hash: str) -> list[Customer | Staff]:
 def _missing_staff(password_hash: str) -> list[Customer | Staff]:
     known = set(db.session.scalars(sa.select(Staff.email)))
     return [
-        Staff(email=email, name=name, rights=rights, password_hash=password_hash)
-        for email, name, rights in STAFF
+        Staff(
+            email=email,
+            name=name,
+            rights=rights,
+            limits=[StaffWebsite(website_code=each) for each in websites],
+            password_hash=password_hash,
+        )
+        for email, name, rights, websites in STAFF
         if email not in known
     ]
 

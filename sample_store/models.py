@@ -9,7 +9,7 @@ from typing import ClassVar
 import sqlalchemy as sa
 from flask import current_app
 from flask_login import UserMixin
-from sqlalchemy.orm import Mapped, mapped_column, validates
+from sqlalchemy.orm import Mapped, mapped_column, relationship, validates
 from werkzeug.security import check_password_hash, generate_password_hash
 
 from .addresses import MAX_ADDRESS, fold
@@ -61,10 +61,25 @@ class Staff(Account, Base):
 
     email: Mapped[str] = mapped_column(sa.String(MAX_ADDRESS), unique=True)
     rights: Mapped[str] = mapped_column(sa.String(255), default="")
+    limits: Mapped[list[StaffWebsite]] = relationship()
+
+    @property
+    def websites(self) -> list[str] | None:
+        """The codes of the websites this member of staff works for, None for all."""
+        return [limit.website_code for limit in self.limits] or None
 
     def may(self, right: str) -> bool:
         """Return whether this member of staff has a right."""
         return right in self.rights.split()
+
+
+class StaffWebsite(Base):
+    """A website that a member of staff is limited to; who has none works for all."""
+
+    __tablename__ = "staff_website"
+
+    staff_id: Mapped[int] = mapped_column(sa.ForeignKey(Staff.id), primary_key=True)
+    website_code: Mapped[str] = mapped_column(sa.String(32), primary_key=True)
 
 
 class Order(Base):

@@ -36,6 +36,10 @@ class StoreHost(FlaskLoginHost):
         user = current_user._get_current_object()
         return isinstance(user, Staff) and user.may(right)
 
+    def staff_websites(self) -> list[str] | None:
+        user = current_user._get_current_object()
+        return user.websites if isinstance(user, Staff) else None
+
     def group(self, customer: Customer) -> str:
         return customer.group_code
 
@@ -45,6 +49,15 @@ class StoreHost(FlaskLoginHost):
                 Customer.website_code == website, Customer.email_folded == fold(email)
             )
         ).first()
+
+    def customers_among(self, emails: Iterable[str], website: str) -> set[str]:
+        asked = {fold(each): each for each in emails}
+        keys, found = list(asked), set[str]()
+        for start in range(0, len(keys), BATCH):
+            few = Customer.email_folded.in_(keys[start : start + BATCH])
+            query = sa.select(Customer.email_folded).where(Customer.website_code == website, few)
+            found.update(db.session.scalars(query))
+        return {asked[each] for each in found}
 
     def assign_group(self, customer: Customer, group: str) -> None:
         customer.group_code = group

@@ -123,6 +123,28 @@ def test_an_action_asks_first_with_the_numbers_of_what_then_happens(
     assert statuses(store) == expected
 
 
+def test_too_many_to_count_while_somebody_waits_are_asked_about_and_done_all_the_same(
+    store: Store, admin: Visitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = insert(
+        store, [row(f"{n}@example.com", "accepted" if n < 2 else "sent") for n in range(9)]
+    )
+    page = Page(admin.get(GRID))
+    given = {"action": "discard", "select": "all", "upto": page.fields["upto"]}
+    monkeypatch.setattr(bulk, "COUNT_STRETCH", 3)
+    assert Page(admin.post(ACTIONS, given)).text("h1") == ["Discard 7 invitations?"]
+    for stretch, asked in ((2, "0 invitations"), (5, "3 invitations")):
+        monkeypatch.setattr(bulk, "COUNT_STRETCH", stretch)
+        monkeypatch.setattr(bulk, "COUNT_SECONDS", -1)
+        question = Page(admin.post(ACTIONS, given))
+        assert question.text("h1") == [f"Discard more than {asked}?"]
+        told = f"These figures are of the first {stretch} of 9; the others are looked at"
+        assert any(each.startswith(told) for each in question.text("p"))
+        assert "2 stay as they are: their status is Accepted." in question.text("li")
+    confirm(admin, question)
+    assert [each.id for each in store.invitations() if each.status == "discarded"] == ids[2:]
+
+
 @pytest.mark.parametrize("action", MENU)
 def test_what_an_action_did_stands_in_the_history_with_its_actor(
     store: Store, admin: Visitor, action: str
@@ -178,7 +200,7 @@ def test_what_is_just_leaving_is_not_sent_beside_it(store: Store, admin: Visitor
     )
     admin.get(GRID)
     question = Page(admin.post(ACTIONS, {"action": "send", "ids": ids}))
-    assert question.text("h1") == ["Send 0 invitations?"]
+    assert question.text("h1") == ["None of these can be changed"]
     assert "2 stay as they are: their mail is on its way already." in question.text("li")
     assert question.text("button") == []
     done = admin.post(ACTIONS, {"action": "send", "ids": ids, "confirm": "1"})

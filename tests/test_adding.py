@@ -6,9 +6,14 @@ import re
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from werkzeug.test import TestResponse
 
-from invitations_plugin.pasted import read_pasted
+from invitations_plugin import Group
+from invitations_plugin.database import engine
+from invitations_plugin.models import History, Invitation
+from invitations_plugin.pasted import find_typed, read_pasted
+from invitations_plugin.state import host
 
 from .support.outbox import many, recipients
 from .support.pages import Page, at_once, statements, twins
@@ -72,7 +77,7 @@ def test_every_line_has_its_result(store: Store, admin: Visitor) -> None:
         ["new", "repeated", "bad", "blocked", "invited", "new"]
     )
     lines = [each for each in Page(review).text("tr") if "Result" not in each]
-    assert "3 nobody Not an e-mail address: An e-mail address has an @" in " ".join(lines)
+    assert "3 nobody Not an e-mail address: there is no @ in it" in lines
     assert lines[-1] == f"6 {BEN} Will be invited"
     admin.post(NEW, hidden(review))
     assert len(store.invitations()) == 4
@@ -88,11 +93,20 @@ def test_every_line_has_its_result(store: Store, admin: Visitor) -> None:
         f"Anna\t{ANNA}\t12\nBen\t{BEN}\t13",
         f"  mailto:{ANNA} '{BEN}'",
         f"<{ANNA}>\n\n\n<{BEN}>",
+        f"{ANNA} <{ANNA}>\n'{BEN}' <mailto:{BEN}>",
+        f"{ANNA} <MAILTO:{ANNA}?subject=Hi%20there>; [{BEN}](mailto:{BEN})",
+        f"Write to {ANNA}, or to {BEN}.",
+        f'"Lund, Anna","{ANNA}","12"\n"Bee, Ben","{BEN}","13"',
+        f"\N{BULLET} {ANNA}\n\N{MIDDLE DOT}{BEN}!",
+        f"\N{LEFT DOUBLE QUOTATION MARK}{ANNA}\N{RIGHT DOUBLE QUOTATION MARK}\n| {BEN} |",
+        f"{ANNA}\N{NO-BREAK SPACE}\N{NO-BREAK SPACE}{BEN}\N{LINE SEPARATOR}",
+        f"{ANNA}\N{FULLWIDTH COMMA}{BEN.replace('@', chr(0xFF20))}\N{FULLWIDTH SEMICOLON}",
+        f"Anna\N{FULLWIDTH LESS-THAN SIGN}{ANNA}\N{FULLWIDTH GREATER-THAN SIGN} {BEN}",
     ],
 )
 def test_addresses_are_read_from_any_sane_form(text: str) -> None:
-    assert [each.address.delivery for each in read_pasted(text) if each.address] == [ANNA, BEN]
-    assert [each for each in read_pasted(text) if each.address is None] == []
+    found = [each.address for each in read_pasted(find_typed(text))]
+    assert [each and each.delivery for each in found] == [ANNA, BEN]
 
 
 def test_mailboxes_that_opted_out_are_left_out(store: Store, admin: Visitor, sink: Sink) -> None:
@@ -109,9 +123,13 @@ def test_mailboxes_that_opted_out_are_left_out(store: Store, admin: Visitor, sin
 def test_customers_are_left_out_only_where_the_store_skips_them(
     store: Store, admin: Visitor
 ) -> None:
-    assert VERDICT.findall(fill_in(admin, store.inviter).text) == ["new"]
+    typed = f"{store.inviter.upper()}\n{ANNA}"
+    review = fill_in(admin, typed)
+    assert VERDICT.findall(review.text) == ["sign_in", "new"]
+    assert Page(review).text("h1") == ["Invite 2 addresses?"]
     store.setting("existing_customers", "skip")
-    assert VERDICT.findall(fill_in(admin, store.inviter).text) == ["customer"]
+    assert VERDICT.findall(fill_in(admin, typed).text) == ["customer", "new"]
+    assert VERDICT.findall(fill_in(admin, typed, store_view="it").text) == ["new", "new"]
 
 
 @pytest.mark.parametrize(
@@ -174,8 +192,199 @@ def test_who_was_invited_since_the_review_is_not_invited_again(
     given = hidden(fill_in(admin, f"{ANNA}\n{BEN}"))
     save(admin, ANNA)
     saved = Page(admin.post(NEW, given, follow_redirects=True))
-    assert "1 invitation was saved and is on its way." in saved.notices
+    assert saved.notices[-2:] == [
+        "1 invitation was saved and is on its way.",
+        "1 address of the review was left out: it was invited, blocked or opted out since.",
+    ]
     assert len(store.invitations()) == 2
+
+
+def test_who_is_invited_while_it_is_saved_is_told_and_asked_about_again(
+    store: Store, admin: Visitor
+) -> None:
+    given = hidden(fill_in(admin, f"{ANNA}\n{BEN}"))
+    key = next(each.email_hash for each in _saved_and_removed(store, ANNA))
+    with store.app.app_context():
+        target = engine()
+    faster = iter([True])
+
+    def be_faster(*about: Any) -> None:
+        if "INSERT INTO invitations_invitation" in about[2] and next(faster, False):
+            insert(store, [row(ANNA, email_hash=key)])
+
+    sa.event.listen(target, "before_cursor_execute", be_faster)
+    again = admin.post(NEW, given)
+    page = Page(again)
+    assert page.notices == [
+        "Somebody else invited some of these just now. Nothing was saved; check again."
+    ]
+    assert VERDICT.findall(again.text) == ["invited", "new"]
+    assert [each.email for each in store.invitations()] == [ANNA]
+    saved = Page(admin.post(NEW, hidden(again), follow_redirects=True))
+    assert saved.notices == ["1 invitation was saved and is on its way."]
+
+
+def _saved_and_removed(store: Store, address: str) -> list[Invitation]:
+    save(store.staff(), address)
+    made = store.invitations()
+    with store.session() as db:
+        db.execute(sa.delete(Invitation))
+        db.commit()
+    return made
+
+
+def test_two_admins_who_save_the_same_at_once_invite_everybody_once(
+    store: Store, admin: Visitor
+) -> None:
+    forms = [hidden(fill_in(admin, "\n".join(many(20)))) for _ in range(4)]
+    assert len({each["submission"] for each in forms}) == 4
+    answers = at_once(store, admin, forms, NEW)
+    assert {each.status_code for each in answers} <= {200, 302}
+    assert 302 in {each.status_code for each in answers}
+    assert len(store.invitations()) == len(store.outbox()) == 20
+
+
+def test_back_in_the_browser_after_saving_another_address_is_saved_too(
+    store: Store, admin: Visitor
+) -> None:
+    given = hidden(fill_in(admin, ANNA))
+    for _ in range(2):
+        admin.post(NEW, given)
+    saved = Page(
+        admin.post(
+            NEW, given | {"emails": f"{ANNA}\n{BEN}", "reviewed": "1"}, follow_redirects=True
+        )
+    )
+    assert saved.notices[-1:] == ["1 invitation was saved and is on its way."]
+    assert [each.email for each in store.invitations()] == [ANNA, BEN]
+    admin.post(NEW, given | {"emails": f"{ANNA}\n{BEN}"})
+    assert len(store.invitations()) == len(store.outbox()) == 2
+
+
+def test_what_was_chosen_stands_in_the_review(store: Store, admin: Visitor) -> None:
+    review = Page(fill_in(admin, ANNA, message="Come in\nand see", store_view="it"))
+    facts = dict(zip(review.text("dt"), review.text("dd"), strict=True))
+    assert facts == {
+        "Send From": "Private Sales: Italiano",
+        "Invitee Group": "VIP",
+        "Message": "Come in and see",
+    }
+
+
+def test_the_review_shows_the_lines_of_one_result(store: Store, admin: Visitor) -> None:
+    review = fill_in(admin, f"{ANNA}\nnobody\n{ANNA}\n{BEN}")
+    offered = [" ".join(each.text.split()) for each in Page(review).all("button", name="show")]
+    assert offered == [
+        "All 4", "Will be invited 2", "Not an e-mail address 1", "Entered more than once 1",
+    ]  # fmt: skip
+    given = {name: text for name, text in hidden(review).items() if name != "confirm"}
+    for result, number in (("bad", 1), ("new", 2), ("", 4), ("customer", 4), ("\x00", 4)):
+        shown = admin.post(NEW, given | {"show": result})
+        assert len(VERDICT.findall(shown.text)) == number, result
+        assert Page(shown).text("h1") == ["Invite 2 addresses?"]
+    assert store.invitations() == []
+    assert Page(fill_in(admin, ANNA)).all("button", name="show") == []
+
+
+def test_send_from_decides_sender_language_and_links(
+    store: Store, admin: Visitor, sink: Sink
+) -> None:
+    store.setting("email_sender", "sales", "store", "it")
+    for address, view in ((ANNA, "it"), (BEN, "fr")):
+        save(admin, address, store_view=view)
+    store.deliver()
+    [italian], [french] = sink.to(ANNA), sink.to(BEN)
+    with store.app.app_context():
+        views = {each.code: each for site in host().websites() for each in site.store_views}
+        senders = {each.code: each for each in host().senders(views["it"])}
+        own = host().senders(views["fr"])[0]
+    assert (italian.sender, french.sender) == (senders["sales"].email, own.email)
+    assert "Private Sales" in italian.message["From"]
+    for mail, said in ((italian, "Hai un invito"), (french, "invitation")):
+        assert said in mail.message["Subject"]
+    for mail, code, address in ((italian, "it", ANNA), (french, "fr", BEN)):
+        friend = store.visitor()
+        landing = friend.get(mail.link, follow_redirects=True)
+        assert f'lang="{code}"' in landing.text
+        assert views[code].privacy_url in mail.text
+        store.register(friend, address)
+        assert store.invitation(address).status == "accepted"
+        assert store.group_of(address) == "vip"
+
+
+def test_the_history_names_who_added_it(store: Store, admin: Visitor) -> None:
+    save(admin, ANNA)
+    with store.session() as db:
+        [made] = db.execute(sa.select(History.actor_kind, History.actor_key, History.actor_name))
+    assert tuple(made) == ("staff", "staff:1", "Ada Admin")
+    [history] = Page(admin.get(f"{GRID}1/")).all("ol", class_="inv-history")
+    assert "Ada Admin" in history.text
+
+
+def test_a_choice_that_is_gone_since_the_review_is_named_and_nothing_is_saved(
+    store: Store, admin: Visitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = hidden(fill_in(admin, ANNA))
+    with store.app.app_context():
+        monkeypatch.setattr(type(host()), "groups", lambda self: (Group("general", "General"),))
+    page = Page(admin.post(NEW, given))
+    assert page.error("group") == "Choose one from the list."
+    assert page.all("textarea", name="emails")[0].text.strip() == ANNA
+    assert store.invitations() == []
+
+
+def test_an_error_is_linked_from_the_top_and_tied_to_its_field(
+    store: Store, admin: Visitor
+) -> None:
+    page = Page(fill_in(admin, "", store_view="", group=""))
+    for name, label, error in (
+        ("emails", "Enter Each Email on New Line", "Enter at least one e-mail address."),
+        ("store_view", "Send From", "Choose one from the list."),
+        ("group", "Invitee Group", "Choose one from the list."),
+    ):
+        assert page.link(f"{label}: {error}") == f"#{name}"
+        [field] = [each for each in page.elements if each.attributes.get("name") == name]
+        assert field.attributes["id"] == name
+        assert field.attributes["aria-invalid"] == "true"
+        assert f"{name}-error" in field.attributes["aria-describedby"].split()
+    [focused] = [each for each in page.elements if "autofocus" in each.attributes]
+    assert focused.attributes["id"] == "emails"
+
+
+HOSTILE = {
+    "a long line": "x" * 1_900_000,
+    "a long address": "x" * 500_000 + "@example.com",
+    "a long domain": "x@" + "y." * 200_000 + "com",
+    "angles": "<" * 300_000,
+    "nothing but @": " ".join(f"{n}@" for n in range(200_000)),
+    "NUL": f"\x00{ANNA}\x00\n\x00",
+    "turned round": f"\u202e{ANNA}\u202c\u200b\ufeff",
+    "a surrogate": b"a\xed\xa0\x80b@example.com".decode("utf-8", "surrogateescape"),
+    "markup": "<img src=x onerror=alert(1)>@example.com {{ 7*7 }}",
+    "lines of all kinds": f"{ANNA}\x0b{ANNA}\x0c{ANNA}\x85{ANNA}\u2028{ANNA}",
+}
+
+
+@pytest.mark.parametrize("confirm", [{}, {"confirm": "1"}], ids=["review", "save"])
+@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
+def test_whatever_is_pasted_is_answered(
+    store: Store, admin: Visitor, text: str, confirm: dict[str, str]
+) -> None:
+    given = text.encode("utf-8", "surrogateescape")
+    answer = fill_in(admin, given, message="\x00 \u202e", **confirm)  # type: ignore[arg-type]
+    assert answer.status_code in (200, 302, 422)
+    assert not Page(answer).all("img")
+    assert len(store.invitations()) <= 1
+
+
+def test_more_than_a_request_may_have_is_told_on_a_page_of_ours(
+    store: Store, admin: Visitor
+) -> None:
+    answer = fill_in(admin, "x" * 5_000_000)
+    assert answer.status_code == 413
+    assert "Please go back: what you typed is still there." in answer.text
+    assert "data-hx-headers" in answer.text
+    assert store.invitations() == []
 
 
 def test_staff_have_no_limit_of_a_sender(store: Store, admin: Visitor) -> None:

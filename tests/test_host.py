@@ -16,6 +16,7 @@ from invitations_plugin import FlaskLoginHost, Host, Invitations, upgrade
 
 from .second_host import app as second_app
 from .second_host.models import Member, db
+from .support.pages import statements
 from .support.second_store import SecondStore
 from .support.sink import Sink
 from .support.stores import LIST, MakeStore, Store
@@ -284,3 +285,29 @@ def test_the_sender_is_flask_mail_s(configured: Any, sender: tuple[str, str]) ->
     with bare(MAIL_DEFAULT_SENDER=configured).app_context():
         (found,) = host().senders(host().current_store_view())
     assert (found.name, found.email) == sender
+
+
+def test_customers_among_many_addresses_are_found_whatever_their_case(any_store: Store) -> None:
+    known = {any_store.inviter.upper(), any_store.other_inviter}
+    asked = [*known, ANNA, *(f"{n}@example.com" for n in range(1000))]
+    with any_store.session():
+        store_host = any_store.app.extensions["invitations"].host
+        website = store_host.websites()[0].code
+        assert store_host.customers_among(asked, website) == known
+        assert store_host.customers_among([], website) == set()
+        with statements(any_store) as seen:
+            store_host.customers_among(asked, website)
+        assert len(seen) <= 3
+        assert store_host.customers_among(known, "elsewhere") == (
+            set() if any_store.name == "sample" else known
+        )
+
+
+def test_a_store_that_finds_customers_its_own_way_is_asked_for_each(any_store: Store) -> None:
+    class Own(FlaskLoginHost):
+        def customer_by_email(self, email: str, website: str) -> object | None:
+            return website if email == ANNA else None
+
+    own = Own(any_store.customer_model, register="join")
+    with any_store.session():
+        assert own.customers_among([ANNA, any_store.inviter], "main") == {ANNA}

@@ -20,6 +20,7 @@ from invitations_plugin.lifecycle import Actor
 from invitations_plugin.models import History, Invitation, Job
 from invitations_plugin.signals import invitation_discarded
 from invitations_plugin.state import state
+from sample_store.models import Staff
 
 from .support.outbox import in_threads, many, queue, recipients, wait_for
 from .support.pages import Page
@@ -489,6 +490,23 @@ def test_stop_ends_at_once_what_nobody_runs(store: Store, admin: Visitor) -> Non
         db.commit()
     admin.post(f"{JOBS}2/stop")
     assert (job(store, 2).state, job(store, 2).claim) == ("stopped", None)
+
+
+def test_a_stopped_job_tells_who_stopped_it_first(store: Store, admin: Visitor) -> None:
+    fill(store, 3)
+    path = begin(admin, **ALL)
+    assert "Stopped by" not in facts(Page(admin.get(path)))
+    with store.session() as db:
+        held = {"state": "running", "claim": "held", "lease_until": now() + timedelta(hours=1)}
+        db.execute(sa.update(Job).values(held))
+        db.execute(sa.update(Staff).where(Staff.id == 2).values(rights="view discard"))
+        db.commit()
+    for who in (admin, store.staff("clerk@example.com")):
+        assert (f"{path}/stop" in Page(who.get(path)).actions()) == (who is admin)
+        who.get(store.form_path)
+        page = Page(who.post(f"{path}/stop", follow_redirects=True))
+        assert facts(page)["Stopped by"] == "Ada Admin"
+    assert (job(store).stopper_key, job(store).state) == ("staff:1", "running")
 
 
 def test_stop_changes_nothing_of_a_job_that_is_over(store: Store, admin: Visitor) -> None:

@@ -13,7 +13,7 @@ from ..bulk import ACTIONS, Outcome
 from ..database import atomically, session
 from ..events import wake_delivery
 from ..grid import BIGGEST_ID, FILTERS, Selection, next_ids, read_query
-from ..i18n import gettext
+from ..i18n import format_number, gettext
 from ..rendering import notify, redirect_to
 from . import exports, pages, words
 from .blueprint import actor, admin, need, show
@@ -106,13 +106,15 @@ def _ask(action: str, selection: Selection) -> Response:
 
 def _change(action: str, selection: Selection) -> dict[str, Any]:
     """Return what the confirmation of a mass action says."""
-    able, unable = bulk.count(session(), selection, ACTIONS[action])
-    number = sum(able.values())
+    counted = bulk.count(session(), selection, ACTIONS[action])
+    able, unable, is_whole = counted.able, counted.unable, counted.is_whole
     return {
-        "heading": words.question(action, number),
+        "heading": words.question(action, able.total(), is_whole),
         "effect": gettext(words.EFFECTS[action]),
-        "count": number,
-        "is_long": number + sum(unable.values()) > AT_ONCE,
+        "can_go": able.total() > 0 or not is_whole,
+        "is_long": counted.number > AT_ONCE,
+        "looked_at": "" if is_whole else format_number(counted.number),
+        "total": "" if is_whole else format_number(bulk.size(session(), selection)),
         "changing": [pages.tally(status, amount) for status, amount in words.in_order(able)],
         "staying": [
             words.skipped_text(amount, reason) for reason, amount in words.in_order(unable)
@@ -151,7 +153,7 @@ def _do(action: str, ids: list[int]) -> Response:
 
 def _begin(action: str, selection: Selection) -> Response:
     """Leave an action to a worker, and show how far it is."""
-    total = sum(sum(each.values()) for each in bulk.count(session(), selection, ACTIONS[action]))
+    total = bulk.size(session(), selection)
     timezone, asking = g.inv_view.timezone, actor()
     job_id = atomically(
         lambda: jobs.create(session(), action, selection, timezone, asking, total).id

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from flask import Blueprint, Response, abort, g, request
-from werkzeug.exceptions import Forbidden, NotFound
+from werkzeug.exceptions import Forbidden, NotFound, RequestEntityTooLarge
 
+from .. import scope
 from ..grid import BIGGEST_ID
 from ..lifecycle import STAFF, Actor
 from ..protection import protect, view_of_request
@@ -41,6 +42,9 @@ def admit() -> Response | None:
         return sign_in_first(host(), "invitations_admin.grid")
     if not host().is_staff():
         abort(403)
+    scope.limit_to(host().staff_websites())
+    if not scope.is_somewhere():
+        abort(403)
     need(RIGHTS[(request.endpoint or "").rpartition(".")[2]])
     return None
 
@@ -64,6 +68,12 @@ def forbidden(error: Forbidden) -> Response:
 def missing(error: NotFound) -> Response:
     """Say that there is no such page."""
     return show("admin/missing.html", status=404)
+
+
+@admin.errorhandler(RequestEntityTooLarge)
+def too_large(error: RequestEntityTooLarge) -> Response:
+    """Say what to do where more was sent than the store takes."""
+    return show("admin/too_large.html", status=413)
 
 
 def show(name: str, fragment: str | None = None, status: int = 200, **context: Any) -> Response:

@@ -6,30 +6,25 @@ from dataclasses import replace
 
 from flask import Response, request, url_for
 
-from ..addresses import Address
 from ..database import atomically, session
 from ..events import announce
-from ..forms import MESSAGE_MAX, AddForm
-from ..host import StoreView
+from ..forms import MESSAGE_MAX, MOST_PASTED, AddForm
+from ..i18n import format_number
 from ..inviting import AlreadyInvited, Made, Submission, invite
-from ..looking_over import look_over
+from ..looking_over import Review, look_over
 from ..pasted import distinct
 from ..protection import is_stale
 from ..rendering import notify, redirect_to
-from ..settings import SKIP, Settings
 from ..signals import invitation_created
 from ..state import host, mail_domain, settings_of, state, store_view
 from . import pages, words
 from .blueprint import actor, admin, show
-
-FORM_BYTES = 2 * 1024 * 1024  # ten thousand addresses, and the rest of the form
-SHOWN = 1000  # lines of a review; the others are counted
+from .review import review_context
 
 
 @admin.route("/new", methods=["GET", "POST"])
 def new() -> Response:
     """Show the form, then what it would do; with ``confirm=1`` do it."""
-    request.max_form_memory_size = FORM_BYTES
     form = _form()
     if request.method != "POST":
         return _form_page(form)
@@ -53,63 +48,64 @@ def _form_page(form: AddForm, status: int = 200, error: str | None = None) -> Re
         status=status,
         form=form,
         form_error=error,
+        most=format_number(MOST_PASTED),
         message_max=MESSAGE_MAX,
         back_url=url_for("invitations_admin.grid"),
     )
 
 
 def _review_page(form: AddForm) -> Response:
-    view, settings = _view(form)
-    review = look_over(session(), form.pasted, _asked(form, view, settings), settings, _key())
-    return show("admin/review.html", form=form, **pages.review_context(review, SHOWN))
+    review = _look_over(form, _asked(form))
+    return show("admin/review.html", **review_context(form, review, request.form.get("show", "")))
 
 
-def _view(form: AddForm) -> tuple[StoreView, Settings]:
-    view = store_view(form.store_view.data)
-    return view, settings_of(view)
-
-
-def _key() -> bytes:
-    return state().hash_key
-
-
-def _asked(form: AddForm, view: StoreView, settings: Settings) -> Submission:
+def _asked(form: AddForm) -> Submission:
     """Return the submission of all addresses; the review tells which of them are wanted."""
-
-    def is_customer(address: Address) -> bool:
-        return host().customer_by_email(address.delivery, view.website) is not None
-
     return Submission(
-        view=view,
+        view=store_view(form.store_view.data),
         addresses=distinct(form.pasted),
         group=form.group.data,
         actor=actor(),
         message=form.message.data or None,
         key=form.submission.data,
-        is_customer=is_customer if settings.existing_customers == SKIP else None,
     )
 
 
+def _look_over(form: AddForm, asked: Submission) -> Review:
+    customers = host().customers_among(
+        [each.delivery for each in asked.addresses], asked.view.website
+    )
+    settings, key = settings_of(asked.view), state().hash_key
+    return look_over(session(), form.pasted, asked, settings, key, customers)
+
+
 def _save(form: AddForm) -> Response:
-    """Invite whom the review called new; who was invited meanwhile is shown again."""
+    """Invite whom the review called new, and say where there were fewer by now."""
     try:
         made = atomically(lambda: _invite(form))
-    except AlreadyInvited:
+    except AlreadyInvited:  # between this look and the insert: whoever saves it looks again
+        notify("error", words.overtaken_text())
         return _review_page(form)
     if made is None:
         return _review_page(form)
     if made.is_new:
         announce(invitation_created, made.rows)
     notify("success", words.added_text(len(made.rows)))
+    left = _number(request.form.get("reviewed", "")) - len(made.rows)
+    if left > 0:
+        notify("info", words.left_out_text(left))
     return redirect_to(url_for("invitations_admin.grid"))
 
 
+def _number(text: str) -> int:
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 9 else 0
+
+
 def _invite(form: AddForm) -> Made | None:
-    view, settings = _view(form)
-    asked = _asked(form, view, settings)
-    review = look_over(session(), form.pasted, asked, settings, _key())
-    wanted = review.wanted(asked.key)
+    asked = _asked(form)
+    wanted = _look_over(form, asked).wanted(asked.key)
     if not wanted:
         return None
-    asked = replace(asked, addresses=wanted, is_customer=None)
-    return invite(session(), asked, settings, _key(), mail_domain(view))
+    settings = settings_of(asked.view)
+    asked = replace(asked, addresses=wanted)
+    return invite(session(), asked, settings, state().hash_key, mail_domain(asked.view))

@@ -6,7 +6,7 @@ from typing import Any
 
 from flask import Response, abort, g, url_for
 
-from .. import exporting
+from .. import exporting, scope
 from .. import exports as kept
 from ..cells import COLUMNS
 from ..database import atomically, session
@@ -36,7 +36,7 @@ def question(kind: str, selection: Selection) -> dict[str, Any]:
     return {
         "heading": words.export_question(kind, number),
         "effect": gettext(words.EXPORT_EFFECT),
-        "count": number,
+        "can_go": number > 0,
         "changing": [pages.tally(status, amount) for status, amount in words.in_order(counted)],
         "staying": [
             gettext("Columns: %(names)s", names=words.columns_text(COLUMNS)),
@@ -59,7 +59,7 @@ def begin(kind: str, selection: Selection) -> Response:
 @admin.get("/exports/")
 def exports() -> Response:
     """Show the files that were asked for last."""
-    latest = kept.latest(session(), SHOWN)
+    latest = [each for each in kept.latest(session(), SHOWN) if _is_covered(each)]
     return show("admin/exports.html", exports=[_line(each) for each in latest])
 
 
@@ -91,7 +91,12 @@ def export_file(export_id: int) -> Response:
 
 def _load(export_id: int) -> Export:
     found = session().get(Export, possible_id(export_id), populate_existing=True)
-    return found if found is not None else abort(404)
+    return found if found is not None and _is_covered(found) else abort(404)
+
+
+def _is_covered(export: Export) -> bool:
+    """Return whether all that it may hold is of websites that this request may know of."""
+    return scope.covers(export.selection.get("websites"))
 
 
 def _is_own(export: Export) -> bool:

@@ -15,7 +15,7 @@ from ..rendering import redirect_to
 from ..selections import filters_of
 from ..state import host
 from . import words
-from .blueprint import admin, need, possible_id, show
+from .blueprint import actor, admin, need, possible_id, show
 from .pages import filter_text, names
 
 SHOWN = 50
@@ -38,7 +38,8 @@ def job(job_id: int) -> Response:
 def stop_job(job_id: int) -> Response:
     """End a mass action after the chunk in hand; what it did stays done."""
     need(ACTIONS[_load(job_id).action].right)
-    atomically(lambda: background.stop(session(), job_id))
+    stopper = actor()
+    atomically(lambda: background.stop(session(), job_id, stopper))
     return redirect_to(url_for("invitations_admin.job", job_id=job_id))
 
 
@@ -56,7 +57,7 @@ def running() -> dict[str, str] | None:
 
 
 def _load(job_id: int) -> Job:
-    found = session().get(Job, possible_id(job_id), populate_existing=True)
+    found = background.find(session(), possible_id(job_id))
     return found if found is not None else abort(404)
 
 
@@ -101,6 +102,7 @@ def _context(job: Job) -> dict[str, Any]:
                 (words.reason_label(reason), format_number(number))
                 for reason, number in words.in_order(job.skipped)
             ],
+            "stopped_by": job.stopper_name or (gettext("Staff") if job.stop_asked else ""),
             "failed": format_number(job.failed) if job.failed else "",
             "missing": format_number(job.total - job.done)
             if is_done and job.total > job.done

@@ -12,6 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 from flask import g, request, url_for
 
+from .. import scope
 from ..bulk import ACTIONS
 from ..database import session
 from ..exporting import FORMATS
@@ -19,7 +20,6 @@ from ..grid import LAST, SIZES, Page, Query, highest_id
 from ..host import StoreView, Website
 from ..i18n import format_date, format_number, gettext, local
 from ..lifecycle import STAFF, Actor, can_send, is_asking, is_legal
-from ..looking_over import Review, Verdict
 from ..models import History, Invitation, MailState, Status
 from ..state import host, state
 from . import words
@@ -84,31 +84,27 @@ def names() -> Names:
 
 def frame() -> dict[str, Any]:
     """Return what every page of the back office shows around its content."""
-    here = (request.endpoint or "").rpartition(".")[2]
+    may_look = host().is_staff() and host().may("view") and scope.is_somewhere()
     return {
-        "inv_nav": [
-            NavItem(
-                gettext("Invitations"),
-                url_for("invitations_admin.grid"),
-                here in ("grid", "detail", "actions"),
-            ),
-            NavItem(
-                gettext("Mass Actions"), url_for("invitations_admin.jobs"), here in ("jobs", "job")
-            ),
-            *_exports_entry(here),
-        ],
+        "inv_nav": _navigation() if may_look else [],
         "inv_user": host().staff_key()[1],
         "inv_exit_url": host().home_url(),
-        "inv_can_create": host().may("create"),
+        "inv_can_create": may_look and host().may("create"),
     }
 
 
-def _exports_entry(here: str) -> list[NavItem]:
-    """Return the navigation's entry of those who may export."""
-    if not host().may("export"):
-        return []
-    url = url_for("invitations_admin.exports")
-    return [NavItem(gettext("Exports"), url, here in ("exports", "export"))]
+def _navigation() -> list[NavItem]:
+    here = (request.endpoint or "").rpartition(".")[2]
+    pages = (
+        (gettext("Invitations"), "grid", ("grid", "detail", "actions", "new"), "view"),
+        (gettext("Mass Actions"), "jobs", ("jobs", "job"), "view"),
+        (gettext("Exports"), "exports", ("exports", "export"), "export"),
+    )
+    return [
+        NavItem(label, url_for(f"invitations_admin.{name}"), here in places)
+        for label, name, places, right in pages
+        if host().may(right)
+    ]
 
 
 def grid_context(query: Query, page: Page) -> dict[str, Any]:
@@ -131,7 +127,7 @@ def grid_context(query: Query, page: Page) -> dict[str, Any]:
         "pager": _pager(query, page),
         "choices": {
             "statuses": [(code.value, gettext(text)) for code, text in words.STATUSES.items()],
-            "websites": list(called.websites.items()),
+            "websites": [each for each in called.websites.items() if scope.includes(each[0])],
             "groups": list(called.groups.items()),
         },
         "errors": {name: gettext(words.FILTER_ERRORS[kind]) for name, kind in query.errors.items()},
@@ -291,38 +287,10 @@ def tally(status: str, number: int) -> dict[str, str]:
 
 
 def store_view_choices() -> list[tuple[str, str]]:
-    """Return the store views as a list to choose from, with their websites' names."""
+    """Return the store views the reader may send from, with their websites' names."""
     return [
         (view.code, gettext("%(label)s: %(value)s", label=website.name, value=view.name))
         for website in host().websites()
+        if scope.includes(website.code)
         for view in website.store_views
     ]
-
-
-def review_context(review: Review, most: int) -> dict[str, Any]:
-    """Return what becomes of each pasted address: those that are left out first."""
-    counts = review.counts
-    lines = sorted(review.lines, key=lambda line: line.verdict == Verdict.NEW)
-    return {
-        "count": counts[Verdict.NEW],
-        "counts": [
-            (gettext(words.VERDICTS[verdict]), format_number(counts[verdict]))
-            for verdict in Verdict
-            if counts[verdict]
-        ],
-        "lines": [
-            {
-                "number": line.pasted.line,
-                "typed": line.pasted.typed,
-                "verdict": line.verdict.value,
-                "text": words.verdict_text(line),
-                "url": _url_of(line.invitation),
-            }
-            for line in lines[:most]
-        ],
-        "more": format_number(len(lines) - most) if len(lines) > most else "",
-    }
-
-
-def _url_of(row: Invitation | None) -> str | None:
-    return url_for("invitations_admin.detail", invitation_id=row.id) if row is not None else None

@@ -8,7 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 from flask import Response, abort, current_app, g, request, url_for
 
-from .. import lifecycle
+from .. import lifecycle, scope
 from ..bulk import send_again
 from ..database import atomically, session
 from ..events import announce, wake_delivery
@@ -79,7 +79,7 @@ def style() -> Response:
 
 def _load(invitation_id: int) -> Invitation:
     row = session().get(Invitation, possible_id(invitation_id), populate_existing=True)
-    return row if row is not None else abort(404)
+    return row if row is not None and scope.includes(row.website) else abort(404)
 
 
 def _change(invitation_id: int, change: Callable[..., None], said: str, signal: Any) -> Response:

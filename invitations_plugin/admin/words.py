@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from ..bulk import ERASED, WAITING
-from ..forms import bad_address_text
-from ..i18n import gettext, n_, ngettext
+from ..i18n import format_number, gettext, n_, ngettext
 from ..lifecycle import INVITEE, SENDER, SYSTEM
 from ..looking_over import Line, Verdict
 from ..models import ExportState, History, JobState, MailState, Status
@@ -160,8 +159,21 @@ def actor_text(entry: History) -> str:
     return entry.actor_name or gettext("Staff")
 
 
-def question(action: str, number: int) -> str:
-    """Ask whether a mass action shall be done."""
+# Where there are too many to be counted while somebody waits.
+QUESTIONS = {
+    "discard": n_("Discard more than %(num)s invitations?"),
+    "send": n_("Send more than %(num)s invitations?"),
+    "expire": n_("Expire more than %(num)s invitations?"),
+    "extend": n_("Extend more than %(num)s invitations?"),
+}
+
+
+def question(action: str, number: int, is_whole: bool) -> str:
+    """Ask whether a mass action shall be done, or say that there is nothing to do."""
+    if not is_whole:
+        return gettext(QUESTIONS[action], num=format_number(number))
+    if not number:
+        return gettext("None of these can be changed")
     return {
         "discard": ngettext("Discard %(num)s invitation?", "Discard %(num)s invitations?", number),
         "send": ngettext("Send %(num)s invitation?", "Send %(num)s invitations?", number),
@@ -260,6 +272,7 @@ def failed_text(number: int) -> str:
 
 VERDICTS = {
     Verdict.NEW: n_("Will be invited"),
+    Verdict.SIGN_IN: n_("Will be invited to sign in: a customer"),
     Verdict.BAD: n_("Not an e-mail address"),
     Verdict.REPEATED: n_("Entered more than once"),
     Verdict.INVITED: n_("Invited already"),
@@ -274,7 +287,20 @@ def verdict_text(line: Line) -> str:
     text = gettext(VERDICTS[line.verdict])
     if line.verdict != Verdict.BAD:
         return text
-    return gettext("%(what)s: %(why)s", what=text, why=bad_address_text(line.pasted.typed))
+    return gettext("%(what)s: %(why)s", what=text, why=_bad_address_text(line.pasted.typed))
+
+
+def _bad_address_text(text: str) -> str:
+    local, _, domain = text.rpartition("@")
+    if "@" not in text:
+        return gettext("there is no @ in it")
+    if "@" in local:
+        return gettext("there is more than one @ in it")
+    if not local.isascii():
+        return gettext("mail can only be sent to plain letters before the @")
+    if not local or "." not in domain:
+        return gettext("a part of it is missing")
+    return gettext("mail cannot be sent to it")
 
 
 def added_text(number: int) -> str:
@@ -284,6 +310,21 @@ def added_text(number: int) -> str:
         "%(num)s invitations were saved and are on their way.",
         number,
     )
+
+
+def left_out_text(number: int) -> str:
+    """Say how many of a review could not be invited any more when it was saved."""
+    return ngettext(
+        "%(num)s address of the review was left out: it was invited, blocked or opted out since.",
+        "%(num)s addresses of the review were left out: they were invited, blocked or opted out"
+        " since.",
+        number,
+    )
+
+
+def overtaken_text() -> str:
+    """Say that a review is no longer true, and that nothing was saved."""
+    return gettext("Somebody else invited some of these just now. Nothing was saved; check again.")
 
 
 def stale_text() -> str:

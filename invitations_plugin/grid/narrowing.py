@@ -74,7 +74,7 @@ def _along(path: Sequence[str], given: Sequence[Condition]) -> Path:
     for code in path:
         here = [each for each in given if each.column.code == code and each.sign != "contains"]
         sought += here
-        is_value = bool(here) and here[0].sign == "="
+        is_value = bool(here) and here[0].sign in ("=", "in")
         if not is_value and not (code == "status" and path is WIDE):
             break
     covered = [each for each in given if each.column.code in path and each.sign != "contains"]

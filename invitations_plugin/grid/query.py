@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 
+from .. import scope
 from ..models import Invitation
 from .columns import COLUMN_OF, COLUMNS, DEFAULT_COLUMNS, FILTERS, Column, Kind
 
@@ -26,6 +27,7 @@ SIGNS: Final[Mapping[str, Callable[[Any, Any], sa.ColumnElement[bool]]]] = {
     ">=": operator.ge,
     "<=": operator.le,
     "<": operator.lt,
+    "in": lambda column, values: column.in_(values),
 }
 BEHIND_ALL = "\U0010ffff"
 SHORTEST_PART = 3  # letters that an address is searched for anywhere; fewer begin it
@@ -99,10 +101,11 @@ class BadFilter(ValueError):
 def read_query(arguments: Mapping[str, str], timezone: str) -> Query:
     """Read the grid's query arguments; days are those of a time zone.
 
-    What cannot be read is kept as typed and named in ``errors``.
+    What cannot be read is kept as typed and named in ``errors``. Rows that the reader may
+    not know of never match.
     """
     filters = {name: arguments.get(name, "").strip()[:LONGEST] for name in FILTERS}
-    given: list[Condition] = []
+    given = _limits(scope.websites())
     errors: dict[str, str] = {}
     for name, text in filters.items():
         if not text:
@@ -125,6 +128,14 @@ def read_query(arguments: Mapping[str, str], timezone: str) -> Query:
         _columns(arguments.get("columns", "")),
         density if density in DENSITIES else DENSITIES[0],
     )
+
+
+def _limits(websites: scope.Websites) -> list[Condition]:
+    if websites is None:
+        return []
+    codes = sorted(websites)
+    sign, value = ("=", codes[0]) if len(codes) == 1 else ("in", codes)
+    return [Condition(COLUMNS["website"], sign, value)]
 
 
 def _columns(text: str) -> tuple[str, ...]:

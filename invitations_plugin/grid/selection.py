@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from .. import scope
 from ..database import among
 from ..models import Invitation
 from .narrowing import few
@@ -18,18 +19,23 @@ I = Invitation  # noqa: E741  # named once, used on every line below
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """What an action is about: some ids, or all that a query matches up to an id."""
+    """What an action is about: some ids, or all that a query matches up to an id.
+
+    ``websites`` are those of whoever makes it, None for all; others' rows are not in it.
+    """
 
     ids: Sequence[int] = ()
     query: Query | None = None
     upto: int = 0
     exclude: Sequence[int] = ()
+    websites: scope.Websites = field(default_factory=scope.websites)
 
     def conditions(self) -> list[sa.ColumnElement[bool]]:
         """Return the selection as SQL."""
+        limits = scope.within(self.websites)
         if self.query is None:
-            return [among(I.id, self.ids)]
-        chosen = [*self.query.conditions, I.id <= self.upto]
+            return [among(I.id, self.ids), *limits]
+        chosen = [*self.query.conditions, I.id <= self.upto, *limits]
         return [*chosen, ~among(I.id, self.exclude)] if self.exclude else chosen
 
 

@@ -230,6 +230,30 @@ def test_progress_shows_by_itself_survives_a_reload_and_is_announced_at_its_end_
     assert vips.evaluate("window.stillHere") is True
 
 
+def test_a_job_goes_on_when_its_page_is_closed_and_is_found_again(
+    vips: Page,
+    visit: Callable[..., Page],
+    live: Live,
+    ids: list[int],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The thread of the store runs it, and nobody's browser."""
+    monkeypatch.setattr("invitations_plugin.admin.actions.AT_ONCE", 0)
+    menu(vips).select_option(label="Select All")
+    submit(vips, "discard")
+    vips.get_by_role("button", name="OK").click(no_wait_after=True)
+    vips.wait_for_url("**/jobs/1")
+    vips.close()
+    page = visit("admin@example.com")
+    page.goto(GRID)
+    page.get_by_role("link", name="Mass Actions").click()
+    page.get_by_role("link", name="Discard Selected").click()
+    expect(page.get_by_role("progressbar", name="45 of 45")).to_be_visible()
+    expect(page.get_by_text("Done")).to_be_visible()
+    page.reload()
+    expect(page.get_by_role("button", name="Stop")).to_have_count(0)
+
+
 def test_a_running_job_is_stopped_by_its_button(
     vips: Page, live: Live, ids: list[int], finish: Callable[[], None]
 ) -> None:

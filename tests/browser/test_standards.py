@@ -54,6 +54,9 @@ PAGES = {
     "export, failed": (STAFF, "/admin/invitations/exports/4"),
     "adding": (STAFF, "/admin/invitations/new"),
     "adding, reviewed": (STAFF, "review:/admin/invitations/new"),
+    "adding, wrong": (STAFF, "incomplete:/admin/invitations/new"),
+    "adding, one result": (STAFF, "result:/admin/invitations/new"),
+    "confirmation, nothing": (STAFF, "nothing:/admin/invitations/?status=sent"),
     "missing": (STAFF, "/admin/invitations/99/"),
     "forbidden": (CUSTOMER, "/admin/invitations/"),
     "list, who asks": (CUSTOMER, "/account/invitations/?status=asked"),
@@ -164,6 +167,23 @@ class Way:
         self.page.select_option("[name=group]", "general")
         self.page.get_by_role("button", name="Continue").click()
         self.page.get_by_role("button", name="Save").wait_for()
+
+    def result(self, path: str) -> None:
+        self.review(path)
+        self.page.get_by_role("button", name="Not an e-mail address").click()
+        self.page.locator("[name=show][value=bad][aria-current]").wait_for()
+
+    def incomplete(self, path: str) -> None:
+        self.page.goto(path)
+        self.page.get_by_role("button", name="Continue").click()
+        self.page.locator("#group-error").wait_for()
+
+    def nothing(self, path: str) -> None:
+        self.page.goto(path)
+        self.page.select_option("[name=select]", "all")
+        with self.page.expect_navigation():
+            self.page.select_option("[name=action]", "send")
+            self.page.get_by_role("button", name="Submit").click()
 
     def closed(self, path: str) -> None:
         self.live.store.setting("registration", "invitation")

@@ -24,7 +24,7 @@ from sample_store.addresses import fold
 from sample_store.config import ROOT, read
 from sample_store.database import db, prepare
 from sample_store.keys import WeakKey, is_weak, stored_key
-from sample_store.models import Customer, Order, Staff
+from sample_store.models import Customer, Order, Staff, StaffWebsite
 from sample_store.plugin_host import StoreHost
 
 GOOD_KEY = "q3Zr8-Tn5_vKxY7bWc2LmP9dHs4JfGa6"
@@ -109,12 +109,27 @@ def test_seeding_twice_adds_nothing(in_store: Flask) -> None:
         db.session.scalar(sa.select(sa.func.count()).select_from(model))
         for model in (Customer, Staff, Order)
     ]
-    assert counts == [3, 2, 6]
+    assert counts == [3, 3, 6]
+
+
+def test_a_store_from_before_staff_had_websites_goes_on(in_store: Flask) -> None:
+    db.session.execute(sa.delete(StaffWebsite))
+    db.session.execute(sa.delete(Staff).where(Staff.email == "paola@example.com"))
+    db.session.execute(sa.text("DROP TABLE staff_website"))
+    db.session.commit()
+    prepare(in_store)
+    assert demo.seed() == 1
+    staff = {each.email: each.websites for each in db.session.scalars(sa.select(Staff))}
+    assert staff == {
+        "admin@example.com": None,
+        "clerk@example.com": None,
+        "paola@example.com": ["private"],
+    }
 
 
 def test_seed_command_prepares_the_database(make_app: Callable[..., Flask]) -> None:
     runner = make_app().test_cli_runner()
-    assert runner.invoke(args=["demo", "seed"]).output == "5 accounts added.\n"
+    assert runner.invoke(args=["demo", "seed"]).output == "6 accounts added.\n"
     assert runner.invoke(args=["demo", "seed"]).output == "0 accounts added.\n"
 
 
@@ -213,8 +228,10 @@ def test_store_runs_and_stops(tmp_path: Path) -> None:
         assert process.wait(30) == 0
         assert process.stdout is not None
         printed = process.stdout.read()
-    for expected in (f"http://127.0.0.1:{port}/mailbox/", "veronica@example.com", demo.PASSWORD):
+    paola = "paola@example.com      staff of Private Sales"
+    for expected in (f"http://127.0.0.1:{port}/mailbox/", "veronica@example.com", paola):
         assert expected in printed
+    assert demo.PASSWORD in printed
 
 
 def test_wsgi_builds_the_app_and_no_more(tmp_path: Path) -> None:
