@@ -29,6 +29,7 @@ AMBIGUOUS_WAIT = timedelta(minutes=30)
 # Five days in all; the last one fills them up.
 RETRIES = [timedelta(minutes=m) for m in (1, 5, 30, 120, 360, 720, 1440, 2880, 1644)]
 JITTER = 0.2
+CLOSED = "closed while it left"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,7 @@ class Abandoned:
 
     id: int
     invitation_id: int
+    message_id: str
     ambiguous: int
     claim: str
 
@@ -98,9 +100,8 @@ def recover() -> int:
 
 def _recover(db: Session) -> int:
     row = Outbox
-    query = sa.select(row.id, row.invitation_id, row.ambiguous, row.claim).where(
-        row.state == OutboxState.SENDING, row.lease_until <= now()
-    )
+    query = sa.select(row.id, row.invitation_id, row.message_id, row.ambiguous, row.claim)
+    query = query.where(row.state == OutboxState.SENDING, row.lease_until <= now())
     found = db.execute(query.order_by(row.id)).all()
     error = "The worker ended while the message was being handed over."
     count = 0
@@ -185,13 +186,21 @@ def wait(db: Session, entry: Entry, row: Invitation, turn: datetime, settings: S
         note(db, row.id, THE_SYSTEM, "wait")
 
 
-def sent(db: Session, entry: Entry) -> Invitation | None:
+def sent(db: Session, entry: Entry, answer: str) -> Invitation | None:
     """Note that the server took a mail; return its invitation, None when that is gone.
+
+    Nobody changes the row between its being read and written: staff who edit it in this
+    very moment would make the mail look like one that left a closed invitation.
 
     :raises ClaimLost: when the row is not this worker's any more.
     """
     _close(db, entry)
-    row = db.get(Invitation, entry.invitation_id, populate_existing=True)
+    row = db.get(
+        Invitation,
+        entry.invitation_id,
+        populate_existing=True,
+        with_for_update={"key_share": True},
+    )
     if row is None:
         return None
     at = now()
@@ -203,10 +212,12 @@ def sent(db: Session, entry: Entry) -> Invitation | None:
         "mail_tries": entry.tries + 1,
     }
     try:
-        move(db, row, "send", THE_SYSTEM, values)
+        move(
+            db, row, "send", THE_SYSTEM, values, reason=answer or None, message_id=entry.message_id
+        )
     except LifecycleError:
         _set_mail(db, row.id, **values)
-        note(db, row.id, THE_SYSTEM, "send", row.status, row.status, "closed while it left")
+        _note_try(db, entry, "send", CLOSED, row.status)
     return row
 
 
@@ -238,7 +249,7 @@ def deferred(db: Session, entry: Entry, error: str) -> None:
         mail_error=error,
         mail_tries=entry.tries + 1,
     )
-    note(db, entry.invitation_id, THE_SYSTEM, "defer", reason=error)
+    _note_try(db, entry, "defer", error)
 
 
 def failed(db: Session, entry: Entry, error: str) -> None:
@@ -251,7 +262,7 @@ def failed(db: Session, entry: Entry, error: str) -> None:
         mail_error=error,
         mail_tries=entry.tries + 1,
     )
-    note(db, entry.invitation_id, THE_SYSTEM, "fail", reason=error)
+    _note_try(db, entry, "fail", error)
 
 
 def unknown(db: Session, entry: Entry | Abandoned, error: str) -> None:
@@ -269,7 +280,15 @@ def unknown(db: Session, entry: Entry | Abandoned, error: str) -> None:
     )
     state = MailState.QUEUED if again else MailState.PARKED
     _set_mail(db, entry.invitation_id, mail_state=state, mail_error=error)
-    note(db, entry.invitation_id, THE_SYSTEM, "unknown", reason=error)
+    _note_try(db, entry, "unknown", error)
+
+
+def _note_try(
+    db: Session, entry: Entry | Abandoned, action: str, said: str, status: str | None = None
+) -> None:
+    """Note how one try of a mail ended, where the status of the invitation stays."""
+    number, mail = entry.invitation_id, entry.message_id
+    note(db, number, THE_SYSTEM, action, status, status, said, mail)
 
 
 def release(db: Session, entries: Sequence[Entry]) -> None:
