@@ -174,22 +174,47 @@ class EditForm(FlaskForm):  # type: ignore[misc]
         """Fill in what is ``known`` of version, seen, message, group and expires."""
         before = {f"was_{name}": known[name] for name in EDITED}
         super().__init__(data={**known, **before})
-        self.group.choices = list(groups)
-        self.timezone = timezone
+        is_gone = known["group"] not in dict(groups)
+        self.group.choices = [*groups, *([(known["group"],) * 2] if is_gone else [])]
+        self.groups, self.timezone = dict(groups), timezone
+        self.ends_at: datetime | None = None
+        if self.is_submitted() and not self.version.raw_data:
+            self.version.data = ""  # a form that is none of ours: it saw nothing
         if self.version.data == known["version"]:
-            self.rest_on(known)
+            self._take_as_before(known)
 
-    def rest_on(self, known: Mapping[str, str]) -> None:
-        """Take what is saved now as what the fields are written over."""
-        self.version.data, self.seen.data = known["version"], known["seen"]
+    def _take_as_before(self, known: Mapping[str, str]) -> None:
         for name in EDITED:
             self[f"was_{name}"].data = _cleaned(known[name])
+
+    def rest_on(self, known: Mapping[str, str]) -> None:
+        """Write over what is saved now; a field that nobody touched takes it."""
+        for name in set(EDITED) - set(self.touched):
+            self[name].data = known[name]
+        self.version.data, self.seen.data = known["version"], known["seen"]
+        self._take_as_before(known)
 
     @property
     def touched(self) -> list[str]:
         """The names of the fields that somebody changed."""
         pairs = [(name, self[name].data or "", self[f"was_{name}"].data or "") for name in EDITED]
         return [name for name, typed, before in pairs if typed != before]
+
+    def overwritten(self, known: Mapping[str, str]) -> list[str]:
+        """Return the touched fields in which something else is saved now than when it was shown."""
+        saved = {name: known[name] for name in self.touched}
+        was = {name: self[f"was_{name}"].data or "" for name in saved}
+        return [name for name in saved if saved[name] not in (was[name], self[name].data or "")]
+
+    @property
+    def version_seen(self) -> int:
+        """The version of the row that the page showed, -1 where none was posted."""
+        return _number(self.version.data)
+
+    @property
+    def seen_id(self) -> int:
+        """The newest line of history that the page showed; all is news where none was posted."""
+        return _number(self.seen.data)
 
     def changes(self) -> dict[str, Any]:
         """Return the new values by column; call it on a valid form."""
@@ -203,7 +228,7 @@ class EditForm(FlaskForm):  # type: ignore[misc]
     def validate(self, extra_validators: Any = None) -> bool:
         """Check what was changed; what stays as it was may be older than today's rules."""
         valid = bool(super().validate(extra_validators)) and message_fits(self.message)
-        if "group" in self.touched and self.group.data not in dict(self.group.choices):
+        if "group" in self.touched and self.group.data not in self.groups:
             add_error(self.group, gettext("Choose one from the list."))
         self.ends_at = self._read_end() if "expires" in self.touched else None
         return valid and not any(field.errors for field in self)
@@ -214,6 +239,10 @@ class EditForm(FlaskForm):  # type: ignore[misc]
         except BadEnd as error:
             add_error(self.expires, bad_end_text(error))
             return None
+
+
+def _number(text: str | None) -> int:
+    return int(text) if text and text.isascii() and text.isdecimal() and len(text) < 20 else -1
 
 
 def bad_end_text(error: BadEnd) -> str:

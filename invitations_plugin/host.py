@@ -353,7 +353,8 @@ class FlaskLoginHost(Host):
         if self.customer_page is None:
             return None
         [argument] = arguments_of(self.customer_page)
-        return url_for(self.customer_page, **{argument: self.key(customer)})
+        values: dict[str, Any] = {argument: self.key(customer)}
+        return url_for(self.customer_page, **values)
 
 
 def arguments_of(endpoint: str) -> set[str]:

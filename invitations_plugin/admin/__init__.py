@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import actions, create, jobs, views  # they bring the addresses
+from . import actions, create, detail, jobs, views  # they bring the addresses
 from .blueprint import admin
 
-__all__ = ["actions", "admin", "create", "jobs", "views"]
+__all__ = ["actions", "admin", "create", "detail", "jobs", "views"]
