@@ -33,8 +33,7 @@ def facts(page: Page) -> dict[str, str]:
 
 def told(page: Page, name: str = "inv-history") -> str:
     """Return what a list of events says, newest first."""
-    [found] = page.all("ol", class_=name)
-    return " ".join(found.text.split())
+    return " ".join(" ".join(each.text.split()) for each in page.all("ol", class_=name))
 
 
 def related(page: Page, key: str) -> dict[int, str]:
@@ -137,7 +136,7 @@ def test_mails_of_one_invitation_are_told_apart_by_their_message_ids(
     store.deliver()
     with store.session() as session:
         query = sa.select(History.message_id).where(History.message_id.is_not(None))
-        first, second = session.scalars(query.order_by(History.id))
+        first, second = map(str, session.scalars(query.order_by(History.id)))
     page = Page(admin.get(path_of(number)))
     assert facts(page)["Message-ID"] == second
     assert first in told(page, "inv-history inv-tries")

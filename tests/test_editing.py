@@ -286,7 +286,7 @@ def test_the_second_of_two_sees_what_the_first_changed_and_loses_nothing(
     assert status == 409
     assert store.invitation(ANNA).message == "First words"
     assert "has changed since you opened it" in page.notices[0]
-    assert "Edited Message Invitee Group: from General to VIP" in page.notices[0]
+    assert "Edited The message was changed. Invitee Group: from General to VIP" in page.notices[0]
     assert "Ada Admin" in page.notices[0]
     assert page.text("p").count("First words") == 1
     typed = {"message": "Second words", "group": "vip", "expires": day(9)}
@@ -306,7 +306,7 @@ def test_a_third_change_in_between_is_told_once_more(store: Store, edit: MakeEdi
     status, page = second.save()
     assert status == 409
     assert "Invitee Group: from General to VIP" in page.notices[0]
-    assert "Edited Message" not in page.notices[0]
+    assert "message was changed" not in page.notices[0]
     assert second.save()[0] == 302
     assert store.invitation(ANNA).group_code == "vip"
 

@@ -104,6 +104,8 @@ def test_an_unknown_delivery_is_refused() -> None:
         ({"blocks": {"content": "main"}}, r"no block main.*\{'content': 'body'"),
         ({"blocks": {"content": "body", "title": "page_title", "head": "top"}}, "no block top"),
         ({"base": "nowhere.html"}, r"no template 'nowhere\.html'.*'base'"),
+        ({"customer_page": "staff.nobody"}, "customer_page 'staff.nobody'.*one argument"),
+        ({"customer_page": "join"}, "customer_page 'join'.*one argument"),
     ],
 )
 def test_what_is_misnamed_stops_the_first_request(wrong: dict[str, Any], remedy: str) -> None:
@@ -284,3 +286,17 @@ def test_the_sender_is_flask_mail_s(configured: Any, sender: tuple[str, str]) ->
     with bare(MAIL_DEFAULT_SENDER=configured).app_context():
         (found,) = host().senders(host().current_store_view())
     assert (found.name, found.email) == sender
+
+
+def test_a_customer_s_page_is_found_whatever_its_argument_is_called() -> None:
+    app = ready(host(customer_page="member"))
+    app.add_url_rule("/office/members/<uuid:who>", "member", lambda who: str(who))
+    member = Member(id=uuid.UUID(int=7), mail=ANNA, username="anna")
+    with app.test_request_context():
+        path = app.extensions["invitations"].host.customer_url(member)
+    assert path == f"/office/members/{uuid.UUID(int=7)}"
+
+
+def test_a_store_that_names_no_page_of_a_customer_has_none() -> None:
+    assert Host().customer_url(None) is None
+    assert host().customer_url(None) is None

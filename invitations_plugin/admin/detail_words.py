@@ -62,6 +62,8 @@ def entry_lines(entry: History, view: StoreView, groups: Mapping[str, str]) -> t
 
 def _edited_text(part: re.Match[str], view: StoreView, groups: Mapping[str, str]) -> str:
     name, before, after = part.groups()
+    if name == "message":
+        return gettext("The message was changed.")
     label = gettext(FIELDS.get(name, name))
     if before is None or after is None:
         return label
@@ -79,9 +81,10 @@ def _value_text(name: str, text: str, view: StoreView, groups: Mapping[str, str]
 
 
 def entry_text(entry: History) -> str:
-    """Return what happened in a sentence."""
-    is_edited = entry.action == "edit"
-    return gettext(words.HISTORY["edit"]) if is_edited else words.history_text(entry)
+    """Return what happened in a sentence; what stands elsewhere on the page is left out."""
+    if entry.action in ("edit", "send"):
+        return gettext(words.HISTORY[entry.action])
+    return words.history_text(entry)
 
 
 def move_text(entry: History) -> str:
