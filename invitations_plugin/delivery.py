@@ -167,6 +167,7 @@ def _begin(db: Session, entry: Entry) -> Message | NotNow:
     The mail is made first: no transaction stays open while the server takes its time.
 
     :raises ClaimLost: when this worker's claim is not the row's any more.
+    :raises Changed: when somebody changed the invitation after it was read.
     """
     row = db.get(Invitation, entry.invitation_id, populate_existing=True)
     reason = _reason_to_skip(db, row)
@@ -182,7 +183,7 @@ def _begin(db: Session, entry: Entry) -> Message | NotNow:
     if reason is not None:
         outbox.skip(db, entry, row, reason)
         return NotNow.SKIPPED
-    outbox.mark_sending(db, entry)
+    outbox.mark_sending(db, entry, row)
     # Found out here, where no sender can time it.
     row.existing_customer = has_account(row)
     return invitation_sent(row, view, settings, entry.message_id)

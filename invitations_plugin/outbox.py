@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session
 
 from .clock import now
 from .database import atomically, session
-from .lifecycle import THE_SYSTEM, LifecycleError, move, note, seems_open
+from .lifecycle import THE_SYSTEM, Changed, LifecycleError, move, note, seems_open
 from .mailboxes import OPTED_OUT, WHILE_ONE_LEAVES
 from .models import Invitation, MailState, Outbox, OutboxState, Status
 from .settings import Settings
@@ -114,13 +114,18 @@ def _recover(db: Session) -> int:
     return count
 
 
-def mark_sending(db: Session, entry: Entry) -> None:
+def mark_sending(db: Session, entry: Entry, row: Invitation) -> None:
     """Mark a row as being handed to the server, and keep the rest of its batch.
 
     :raises ClaimLost: when this worker's claim is not the row's any more.
+    :raises Changed: when the invitation is not the one that was read: the mail would say
+        what somebody has just changed. It comes again when its lease is over.
     """
     _mine(db, entry, state=OutboxState.SENDING, lease_until=now() + _sending_lease())
-    _set_mail(db, entry.invitation_id, mail_state=MailState.SENDING)
+    as_read = sa.and_(Invitation.id == row.id, Invitation.version == row.version)
+    marked = db.execute(sa.update(Invitation).where(as_read).values(mail_state=MailState.SENDING))
+    if marked.rowcount != 1:  # type: ignore[attr-defined]
+        raise Changed("send")
     _keep_alive(db, entry)
 
 

@@ -9,12 +9,14 @@ from threading import Barrier
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from invitations_plugin.clock import now
+from invitations_plugin.database import engine
 from invitations_plugin.editing import MOST_DAYS, end_of
 from invitations_plugin.models import History
 
-from .support.outbox import queue
+from .support.outbox import change_outbox, queue
 from .support.pages import Page, at_once, twins
 from .support.rows import STATUSES, ago, insert, one, row
 from .support.sink import Sink
@@ -253,6 +255,32 @@ def test_an_edit_while_the_mail_leaves_does_not_hide_that_it_left(
     store.deliver()
     found = store.invitation(ANNA)
     assert (found.status, found.mail_state, found.group_code) == ("sent", "delivered", "vip")
+
+
+def test_a_mail_that_is_being_made_says_what_was_saved_in_that_moment(
+    store: Store, edit: MakeEditor, sink: Sink
+) -> None:
+    [number] = queue(store, ANNA, message="Old words")
+    editor = edit(number)
+    saved: list[int] = []
+
+    def save_once(*given: Any) -> None:
+        """Save when the worker has just read the invitation."""
+        if "invitations_invitation.message" in given[2] and not saved:
+            saved.append(0)
+            saved[0] = editor.save(message="New words")[0]
+
+    with store.app.app_context():
+        target = engine()
+    sa.event.listen(target, "after_cursor_execute", save_once)
+    store.deliver()
+    sa.event.remove(target, "after_cursor_execute", save_once)
+    assert saved == [302]
+    if not sink.mails:
+        change_outbox(store, lease_until=ago(seconds=1))
+        store.deliver()
+    [mail] = sink.mails
+    assert "New words" in mail.text
 
 
 def test_a_new_end_makes_an_expired_link_work_again(
