@@ -70,6 +70,20 @@ def edit(
     session.expire(row)
 
 
+def hold(session: Session, row: Invitation) -> None:
+    """Keep an invitation as it was read from everybody else until the commit.
+
+    By a statement that writes: SQLite knows no other lock.
+
+    :raises Changed: when it is not as it was read any more.
+    """
+    table = Invitation.__table__
+    as_read = sa.and_(table.c.id == row.id, table.c.version == row.version)
+    held = session.execute(sa.update(table).where(as_read).values(version=table.c.version))  # type: ignore[arg-type]
+    if held.rowcount != 1:  # type: ignore[attr-defined]
+        raise Changed("hold")
+
+
 def _describe(row: Invitation, values: Mapping[str, Any]) -> str:
     """Return what was changed, as the history keeps it: of a message only that it was."""
     said = []

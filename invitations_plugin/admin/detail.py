@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from .. import lifecycle
 from ..bulk import ACTIONS, send_again
 from ..database import atomically, session
-from ..editing import edit
+from ..editing import edit, hold
 from ..events import announce, wake_delivery
 from ..forms import EditForm
 from ..i18n import gettext
@@ -77,14 +77,8 @@ def extend(invitation_id: int) -> Response:
     return _change(invitation_id, _one_of_many("extend"), words.done_text("extend", 1))
 
 
-def _load(invitation_id: int, *, lock: bool = False) -> Invitation:
-    """Return an invitation as it is now, for this transaction alone where it is locked."""
-    row = session().get(
-        Invitation,
-        possible_id(invitation_id),
-        populate_existing=True,
-        with_for_update={"key_share": True} if lock else None,
-    )
+def _load(invitation_id: int) -> Invitation:
+    row = session().get(Invitation, possible_id(invitation_id), populate_existing=True)
     return row if row is not None else abort(404)
 
 
@@ -130,9 +124,10 @@ def _change(
 
 def _change_as_seen(invitation_id: int, change: Change) -> None:
     """Change a row that nobody else can touch now; a form of our page says which version it saw."""
-    row = _load(invitation_id, lock=True)
+    row = _load(invitation_id)
     if request.form.get("version", str(row.version)) != str(row.version):
         raise Changed
+    hold(session(), row)
     change(session(), row, actor())
 
 
