@@ -14,7 +14,7 @@ from ..i18n import format_date, gettext
 from ..lifecycle import STAFF, Actor, can_reopen, is_legal, may_resend
 from ..models import Invitation
 from ..state import host, settings_of, store_view
-from .detail_words import QUESTIONS
+from .detail_words import QUESTIONS, REOPENING
 from .returning import url_of
 
 STAFF_IN_GENERAL = Actor(STAFF)
@@ -25,8 +25,9 @@ def actions_context(row: Invitation) -> dict[str, Any]:
     possible = dict([*_ends(row), *_beginnings(row)])
     asked = next((name for name in QUESTIONS if name in request.args), "")
     if asked in possible:
-        return {"actions": [], "question": _question(row, asked)}
+        return {"actions": [], "action_hint": "", "question": _question(row, asked)}
     return {
+        "action_hint": gettext(REOPENING) if "reopen" in possible else "",
         "actions": [_button(row, name, label) for name, label in possible.items()],
         "question": None,
     }

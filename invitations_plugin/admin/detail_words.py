@@ -32,13 +32,6 @@ QUESTIONS = {
             " the same link works again."
         ),
     ),
-    "reopen": (
-        n_("Reopen this invitation?"),
-        n_(
-            "It is mailed again under a new link. The link in the older mail never works again,"
-            " whatever it was."
-        ),
-    ),
 }
 # How one try of a mail ended; the rest of the history is no business of the mail server's.
 TRIES = {
@@ -49,6 +42,9 @@ TRIES = {
     "skip": n_("Not sent"),
     "wait": n_("Waits for its turn"),
 }
+REOPENING = n_(
+    "Reopening mails it again with a new link. The link in the older mail never works again."
+)
 _EDITED = re.compile(r"(\w+)(?:: (.*?) -> (.*))?")
 
 
