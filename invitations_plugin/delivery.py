@@ -130,10 +130,11 @@ def _use_connection(
 
 def _deliver_one(connection: Connection, entry: Entry, report: Report) -> None:
     """Send one row; whatever is wrong with it stays its own."""
+    answer = ""
     try:
         message = atomically(lambda: _begin(session(), entry))
         if isinstance(message, Message):
-            connection.deliver(message)
+            answer = connection.deliver(message)
     except (Broken, Ambiguous, Busy, DBAPIError):
         raise
     except (ClaimLost, Changed):
@@ -149,7 +150,7 @@ def _deliver_one(connection: Connection, entry: Entry, report: Report) -> None:
             entry, outbox.deferred, str(error) if isinstance(error, Temporary) else describe(error)
         )
     else:
-        _note_end(entry, report, message)
+        _note_end(entry, report, message, answer)
 
 
 def _finish(entry: Entry, step: Callable[[Session, Entry, str], None], error: str) -> None:
@@ -166,6 +167,7 @@ def _begin(db: Session, entry: Entry) -> Message | NotNow:
     The mail is made first: no transaction stays open while the server takes its time.
 
     :raises ClaimLost: when this worker's claim is not the row's any more.
+    :raises Changed: when somebody changed the invitation after it was read.
     """
     row = db.get(Invitation, entry.invitation_id, populate_existing=True)
     reason = _reason_to_skip(db, row)
@@ -181,7 +183,7 @@ def _begin(db: Session, entry: Entry) -> Message | NotNow:
     if reason is not None:
         outbox.skip(db, entry, row, reason)
         return NotNow.SKIPPED
-    outbox.mark_sending(db, entry)
+    outbox.mark_sending(db, entry, row)
     # Found out here, where no sender can time it.
     row.existing_customer = has_account(row)
     return invitation_sent(row, view, settings, entry.message_id)
@@ -200,7 +202,7 @@ def _reason_to_skip(db: Session, row: Invitation | None) -> str | None:
     return mailboxes.OPTED_OUT if is_opted_out(db, row.recipient_hash) else None
 
 
-def _note_end(entry: Entry, report: Report, message: Message | NotNow) -> None:
+def _note_end(entry: Entry, report: Report, message: Message | NotNow, answer: str) -> None:
     """Note that the server took a mail; also when the invitation changed meanwhile."""
     if isinstance(message, NotNow):
         report.skipped += message is NotNow.SKIPPED
@@ -208,7 +210,7 @@ def _note_end(entry: Entry, report: Report, message: Message | NotNow) -> None:
         return
     report.sent += 1
     try:
-        row = atomically(lambda: outbox.sent(session(), entry))
+        row = atomically(lambda: outbox.sent(session(), entry, answer))
     except ClaimLost:
         log.warning("Invitation %s was taken over while it left", entry.invitation_id)
         atomically(lambda: outbox.sent_late(session(), entry))

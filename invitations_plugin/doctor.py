@@ -10,6 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from . import migrations, searchable
 from .database import engine
+from .host import Host, arguments_of
 from .links import base_url
 from .rendering import layout
 from .smtp import Unreachable, connect, describe
@@ -46,10 +47,20 @@ def check_host(app: Flask) -> None:
     unknown = [name for name in store.registration_endpoints if name not in app.view_functions]
     if unknown or not store.registration_endpoints:
         raise RuntimeError(f"The host's registration endpoints do not exist: {unknown}.")
+    _check_customer_page(store)
     layout(store)
     for website in store.websites():
         for view in website.store_views:
             base_url(view)
+
+
+def _check_customer_page(store: Host) -> None:
+    page = getattr(store, "customer_page", None)
+    if page is not None and len(arguments_of(page)) != 1:
+        raise RuntimeError(
+            f"The host's customer_page {page!r} must be an endpoint whose address has one"
+            " argument, the customer's key, such as /staff/customers/<customer_id>."
+        )
 
 
 def _tables(app: Flask) -> Iterator[str]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 import secrets
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from flask import request
@@ -14,13 +15,17 @@ from werkzeug.datastructures import MultiDict
 from wtforms import FieldList, HiddenField, SelectField, StringField, TextAreaField
 
 from .addresses import Address, BadAddress, parse_address
-from .i18n import format_number, gettext
+from .editing import MOST_DAYS, BadEnd, read_end
+from .i18n import format_number, gettext, ngettext
 from .pasted import Pasted, Typed, find_typed, read_pasted
 from .text import clean
 
 MESSAGE_MAX = 1000
 MOST_PASTED = 10_000
 KEY_MAX = 64  # what the column holds
+# What staff may edit: the fields' names, and the columns behind them.
+COLUMNS = {"message": "message", "group": "group_code", "expires": "expires_at"}
+EDITED = tuple(COLUMNS)
 
 
 MOST_ROWS = 200  # of a form that somebody forged: no page offers so many
@@ -150,6 +155,112 @@ class AddForm(FlaskForm):  # type: ignore[misc]
             )
         else:
             self.pasted = read_pasted(typed)
+
+
+class EditForm(FlaskForm):  # type: ignore[misc]
+    """Staff's form of one invitation: what may be changed, and over what it is written.
+
+    ``version`` is the row's, ``seen`` the newest line of history that the page showed, and
+    ``was_...`` what stood in a field then: so a field that nobody touched overwrites nothing.
+    """
+
+    message = TextAreaField("", filters=[_cleaned])
+    group = SelectField("", validate_choice=False)
+    expires = StringField("", filters=[_cleaned])
+    version = HiddenField("", filters=[_cleaned])
+    seen = HiddenField("", filters=[_cleaned])
+    was_message = HiddenField("", filters=[_cleaned])
+    was_group = HiddenField("", filters=[_cleaned])
+    was_expires = HiddenField("", filters=[_cleaned])
+
+    def __init__(
+        self, known: Mapping[str, str], groups: Sequence[tuple[str, str]], timezone: str
+    ) -> None:
+        """Fill in what is ``known`` of version, seen, message, group and expires."""
+        before = {f"was_{name}": known[name] for name in EDITED}
+        super().__init__(data={**known, **before})
+        is_gone = known["group"] not in dict(groups)
+        self.group.choices = [*groups, *([(known["group"],) * 2] if is_gone else [])]
+        self.groups, self.timezone = dict(groups), timezone
+        self.ends_at: datetime | None = None
+        if self.is_submitted() and not self.version.raw_data:
+            self.version.data = ""  # a form that is none of ours: it saw nothing
+        if self.version.data == known["version"]:
+            self._take_as_before(known)
+
+    def _take_as_before(self, known: Mapping[str, str]) -> None:
+        for name in EDITED:
+            self[f"was_{name}"].data = _cleaned(known[name])
+
+    def rest_on(self, known: Mapping[str, str]) -> None:
+        """Write over what is saved now; a field that nobody touched takes it."""
+        for name in set(EDITED) - set(self.touched):
+            self[name].data = known[name]
+        self.version.data, self.seen.data = known["version"], known["seen"]
+        self._take_as_before(known)
+
+    @property
+    def touched(self) -> list[str]:
+        """The names of the fields that somebody changed."""
+        pairs = [(name, self[name].data or "", self[f"was_{name}"].data or "") for name in EDITED]
+        return [name for name, typed, before in pairs if typed != before]
+
+    def overwritten(self, known: Mapping[str, str]) -> list[str]:
+        """Return the touched fields in which something else is saved now than when it was shown."""
+        saved = {name: known[name] for name in self.touched}
+        was = {name: self[f"was_{name}"].data or "" for name in saved}
+        return [name for name in saved if saved[name] not in (was[name], self[name].data or "")]
+
+    @property
+    def version_seen(self) -> int:
+        """The version of the row that the page showed, -1 where none was posted."""
+        return _number(self.version.data)
+
+    @property
+    def seen_id(self) -> int:
+        """The newest line of history that the page showed; all is news where none was posted."""
+        return _number(self.seen.data)
+
+    def changes(self) -> dict[str, Any]:
+        """Return the new values by column; call it on a valid form."""
+        values = {
+            "message": self.message.data or None,
+            "group": self.group.data,
+            "expires": self.ends_at,
+        }
+        return {COLUMNS[name]: values[name] for name in self.touched}
+
+    def validate(self, extra_validators: Any = None) -> bool:
+        """Check what was changed; what stays as it was may be older than today's rules."""
+        valid = bool(super().validate(extra_validators)) and message_fits(self.message)
+        if "group" in self.touched and self.group.data not in self.groups:
+            add_error(self.group, gettext("Choose one from the list."))
+        self.ends_at = self._read_end() if "expires" in self.touched else None
+        return valid and not any(field.errors for field in self)
+
+    def _read_end(self) -> datetime | None:
+        try:
+            return read_end(self.expires.data or "", self.timezone)
+        except BadEnd as error:
+            add_error(self.expires, bad_end_text(error))
+            return None
+
+
+def _number(text: str | None) -> int:
+    return int(text) if text and text.isascii() and text.isdecimal() and len(text) < 20 else -1
+
+
+def bad_end_text(error: BadEnd) -> str:
+    """Say which last day a link may have."""
+    return {
+        "date": gettext("Enter a date such as 2026-11-30."),
+        "past": gettext("This day is over: the link can end today or later."),
+        "far": ngettext(
+            "At most %(num)s day from now is possible.",
+            "At most %(num)s days from now are possible.",
+            MOST_DAYS,
+        ),
+    }[str(error)]
 
 
 def message_fits(field: Any) -> bool:

@@ -220,6 +220,10 @@ class Host:
         """Return where an invited friend creates the account."""
         return url_for(self.registration_endpoints[0])
 
+    def customer_url(self, customer: Any) -> str | None:
+        """Return the page of a customer in the store's own back office, None without one."""
+        return None
+
     def home_url(self) -> str:
         """Return the shop's first page: where our pages lead back to."""
         return f"{request.script_root}/"
@@ -240,6 +244,8 @@ class FlaskLoginHost(Host):
     :param email: attribute of the customer that holds the address.
     :param base: template that our storefront pages extend.
     :param blocks: names of its blocks for ``content``, ``title`` and ``head``.
+    :param customer_page: endpoint of the store's back office that shows one customer; its
+        one argument, whatever it is called, is the customer's key.
     """
 
     def __init__(  # noqa: PLR0913  # an integrator says it all in one call
@@ -254,6 +260,7 @@ class FlaskLoginHost(Host):
         email_field: str = "email",
         base: str = "base.html",
         blocks: Mapping[str, str] | None = None,
+        customer_page: str | None = None,
     ) -> None:
         self.customer_model = customer
         self.registration_endpoints = (register,) if isinstance(register, str) else tuple(register)
@@ -261,6 +268,7 @@ class FlaskLoginHost(Host):
         self.email_field = email_field
         self.email_attribute = email
         self.login_endpoint = login
+        self.customer_page = customer_page
         self.base = base
         if blocks is not None:
             self.blocks = blocks
@@ -369,6 +377,23 @@ class FlaskLoginHost(Host):
             return url_for(endpoint, next=next_url)
         except BuildError:
             return str(endpoint)
+
+    def customer_url(self, customer: Any) -> str | None:
+        """Return the address of the page that was named, None where none was."""
+        if self.customer_page is None:
+            return None
+        [argument] = arguments_of(self.customer_page)
+        values: dict[str, Any] = {argument: self.key(customer)}
+        return url_for(self.customer_page, **values)
+
+
+def arguments_of(endpoint: str) -> set[str]:
+    """Return the arguments of an endpoint's address, empty where there is no such endpoint."""
+    try:
+        rules = list(current_app.url_map.iter_rules(endpoint))
+    except KeyError:
+        return set()
+    return set(rules[0].arguments)
 
 
 def _default_sender() -> tuple[str, str]:

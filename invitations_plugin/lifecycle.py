@@ -103,7 +103,7 @@ def is_legal(name: str, status: str, actor: Actor) -> bool:
     return actor.kind in step.by and Status(status) in step.sources
 
 
-def move(
+def move(  # noqa: PLR0913  # what changes, and all that the history says of it
     session: Session,
     row: Any,
     name: str,
@@ -113,6 +113,7 @@ def move(
     guards: Sequence[sa.ColumnElement[bool]] = (),
     action: str | None = None,
     reason: str | None = None,
+    message_id: str | None = None,
 ) -> None:
     """Make one move of the table and note it in the history.
 
@@ -138,7 +139,7 @@ def move(
     )
     if changed.rowcount != 1:  # type: ignore[attr-defined]
         raise Changed(name)
-    note(session, row.id, actor, action or name, row.status, target, reason)
+    note(session, row.id, actor, action or name, row.status, target, reason, message_id)
     if isinstance(row, Invitation) and row in session:
         session.expire(row)
 
@@ -151,9 +152,10 @@ def note(
     from_status: str | None = None,
     to_status: str | None = None,
     reason: str | None = None,
+    message_id: str | None = None,
 ) -> None:
     """Write one row of history."""
-    values = note_values(invitation_id, actor, action, from_status, to_status, reason)
+    values = note_values(invitation_id, actor, action, from_status, to_status, reason, message_id)
     session.execute(sa.insert(History.__table__).values(values))  # type: ignore[arg-type]
 
 
@@ -183,6 +185,7 @@ def note_values(
     from_status: str | None,
     to_status: str | None,
     reason: str | None = None,
+    message_id: str | None = None,
 ) -> dict[str, Any]:
     """Return the columns of one row of history."""
     return {
@@ -195,6 +198,7 @@ def note_values(
         "from_status": from_status,
         "to_status": to_status,
         "reason": reason[:255] if reason else None,
+        "message_id": message_id,
     }
 
 
@@ -310,9 +314,13 @@ def is_extendable() -> sa.ColumnElement[bool]:
 
 def can_send(row: Invitation, actor: Actor) -> bool:
     """Return whether staff can send an invitation again, opening it where it was closed."""
+    return can_reopen(row, actor) or may_resend(row, actor)
+
+
+def can_reopen(row: Invitation, actor: Actor) -> bool:
+    """Return whether a closed invitation can be given another life under a new link."""
     is_leaving = row.mail_state == MailState.SENDING
-    is_reopened = is_legal("reopen", row.status, actor) and row.email is not None
-    return (is_reopened and not is_leaving) or may_resend(row, actor)
+    return is_legal("reopen", row.status, actor) and row.email is not None and not is_leaving
 
 
 def resend_possible_at(row: Invitation, settings: Settings) -> datetime | None:

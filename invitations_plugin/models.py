@@ -175,7 +175,7 @@ class Invitation(Base):
             sqlite_where=sa.text("asked_at IS NOT NULL"),
             postgresql_where=sa.text("asked_at IS NOT NULL"),
         ),
-        sa.Index(None, "email_hash"),
+        sa.Index(None, "email_hash", "id"),
         sa.Index(None, "recipient_hash", "last_sent_at"),
         sa.Index(
             "ix_invitations_invitation_open_expires_at",
@@ -218,7 +218,10 @@ class Invitation(Base):
 
 
 class History(Base):
-    """One thing that happened to an invitation: who, when, from, to, why."""
+    """One thing that happened to an invitation: who, when, from, to, why.
+
+    ``message_id`` names the mail where a mail server was asked to take one.
+    """
 
     __tablename__ = "invitations_history"
     __table_args__ = (sa.Index(None, "invitation_id", "id"), {"sqlite_autoincrement": True})
@@ -235,6 +238,7 @@ class History(Base):
     from_status: Mapped[str | None] = mapped_column(sa.String(12))
     to_status: Mapped[str | None] = mapped_column(sa.String(12))
     reason: Mapped[str | None] = mapped_column(sa.String(255))
+    message_id: Mapped[str | None] = mapped_column(sa.String(255))
 
 
 class Outbox(Base):

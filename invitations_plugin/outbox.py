@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session
 
 from .clock import now
 from .database import atomically, session
-from .lifecycle import THE_SYSTEM, LifecycleError, move, note, seems_open
+from .lifecycle import THE_SYSTEM, Changed, LifecycleError, move, note, seems_open
 from .mailboxes import OPTED_OUT, WHILE_ONE_LEAVES
 from .models import Invitation, MailState, Outbox, OutboxState, Status
 from .settings import Settings
@@ -29,6 +29,7 @@ AMBIGUOUS_WAIT = timedelta(minutes=30)
 # Five days in all; the last one fills them up.
 RETRIES = [timedelta(minutes=m) for m in (1, 5, 30, 120, 360, 720, 1440, 2880, 1644)]
 JITTER = 0.2
+CLOSED = "closed while it left"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,7 @@ class Abandoned:
 
     id: int
     invitation_id: int
+    message_id: str
     ambiguous: int
     claim: str
 
@@ -98,9 +100,8 @@ def recover() -> int:
 
 def _recover(db: Session) -> int:
     row = Outbox
-    query = sa.select(row.id, row.invitation_id, row.ambiguous, row.claim).where(
-        row.state == OutboxState.SENDING, row.lease_until <= now()
-    )
+    query = sa.select(row.id, row.invitation_id, row.message_id, row.ambiguous, row.claim)
+    query = query.where(row.state == OutboxState.SENDING, row.lease_until <= now())
     found = db.execute(query.order_by(row.id)).all()
     error = "The worker ended while the message was being handed over."
     count = 0
@@ -113,13 +114,18 @@ def _recover(db: Session) -> int:
     return count
 
 
-def mark_sending(db: Session, entry: Entry) -> None:
+def mark_sending(db: Session, entry: Entry, row: Invitation) -> None:
     """Mark a row as being handed to the server, and keep the rest of its batch.
 
     :raises ClaimLost: when this worker's claim is not the row's any more.
+    :raises Changed: when the invitation is not the one that was read: the mail would say
+        what somebody has just changed. It comes again when its lease is over.
     """
     _mine(db, entry, state=OutboxState.SENDING, lease_until=now() + _sending_lease())
-    _set_mail(db, entry.invitation_id, mail_state=MailState.SENDING)
+    as_read = sa.and_(Invitation.id == row.id, Invitation.version == row.version)
+    marked = db.execute(sa.update(Invitation).where(as_read).values(mail_state=MailState.SENDING))
+    if marked.rowcount != 1:  # type: ignore[attr-defined]
+        raise Changed("send")
     _keep_alive(db, entry)
 
 
@@ -185,13 +191,21 @@ def wait(db: Session, entry: Entry, row: Invitation, turn: datetime, settings: S
         note(db, row.id, THE_SYSTEM, "wait")
 
 
-def sent(db: Session, entry: Entry) -> Invitation | None:
+def sent(db: Session, entry: Entry, answer: str) -> Invitation | None:
     """Note that the server took a mail; return its invitation, None when that is gone.
+
+    Nobody changes the row between its being read and written: staff who edit it in this
+    very moment would make the mail look like one that left a closed invitation.
 
     :raises ClaimLost: when the row is not this worker's any more.
     """
     _close(db, entry)
-    row = db.get(Invitation, entry.invitation_id, populate_existing=True)
+    row = db.get(
+        Invitation,
+        entry.invitation_id,
+        populate_existing=True,
+        with_for_update={"key_share": True},
+    )
     if row is None:
         return None
     at = now()
@@ -203,10 +217,12 @@ def sent(db: Session, entry: Entry) -> Invitation | None:
         "mail_tries": entry.tries + 1,
     }
     try:
-        move(db, row, "send", THE_SYSTEM, values)
+        move(
+            db, row, "send", THE_SYSTEM, values, reason=answer or None, message_id=entry.message_id
+        )
     except LifecycleError:
         _set_mail(db, row.id, **values)
-        note(db, row.id, THE_SYSTEM, "send", row.status, row.status, "closed while it left")
+        _note_try(db, entry, "send", CLOSED, row.status)
     return row
 
 
@@ -238,7 +254,7 @@ def deferred(db: Session, entry: Entry, error: str) -> None:
         mail_error=error,
         mail_tries=entry.tries + 1,
     )
-    note(db, entry.invitation_id, THE_SYSTEM, "defer", reason=error)
+    _note_try(db, entry, "defer", error)
 
 
 def failed(db: Session, entry: Entry, error: str) -> None:
@@ -251,7 +267,7 @@ def failed(db: Session, entry: Entry, error: str) -> None:
         mail_error=error,
         mail_tries=entry.tries + 1,
     )
-    note(db, entry.invitation_id, THE_SYSTEM, "fail", reason=error)
+    _note_try(db, entry, "fail", error)
 
 
 def unknown(db: Session, entry: Entry | Abandoned, error: str) -> None:
@@ -269,7 +285,15 @@ def unknown(db: Session, entry: Entry | Abandoned, error: str) -> None:
     )
     state = MailState.QUEUED if again else MailState.PARKED
     _set_mail(db, entry.invitation_id, mail_state=state, mail_error=error)
-    note(db, entry.invitation_id, THE_SYSTEM, "unknown", reason=error)
+    _note_try(db, entry, "unknown", error)
+
+
+def _note_try(
+    db: Session, entry: Entry | Abandoned, action: str, said: str, status: str | None = None
+) -> None:
+    """Note how one try of a mail ended, where the status of the invitation stays."""
+    number, mail = entry.invitation_id, entry.message_id
+    note(db, number, THE_SYSTEM, action, status, status, said, mail)
 
 
 def release(db: Session, entries: Sequence[Entry]) -> None:

@@ -160,8 +160,11 @@ class Connection(flask_mail.Connection):
         if self.mail.username and self.mail.password:
             host.login(self.mail.username, self.mail.password)
 
-    def deliver(self, message: Message) -> None:
+    def deliver(self, message: Message) -> str:
         """Hand one message over; returning means the server has taken it.
+
+        Returns the server's answer, which often names the message in its own queue; ""
+        where nothing is sent.
 
         :raises Temporary: on a 4xx, with its text.
         :raises Permanent: on a 5xx, or an address that mail cannot be sent to.
@@ -172,12 +175,13 @@ class Connection(flask_mail.Connection):
             _address(str(message.recipients[0]))
         except ValueError as error:
             raise Permanent(f"The address cannot be written to: {describe(error)}") from error
-        content = message.as_bytes()
+        content, answer = message.as_bytes(), ""
         if self.host is not None:
             self._envelope(self.host, str(message.sender), str(message.recipients[0]))
-            self._data(self.host, content)
+            answer = self._data(self.host, content)
         self.num_emails += 1
         tell(flask_mail.email_dispatched, message=message)
+        return answer
 
     def _envelope(self, host: smtplib.SMTP, sender: str, recipient: str) -> None:
         try:
@@ -190,7 +194,7 @@ class Connection(flask_mail.Connection):
         except (OSError, smtplib.SMTPException) as error:
             raise Broken(describe(error)) from error
 
-    def _data(self, host: smtplib.SMTP, content: bytes) -> None:
+    def _data(self, host: smtplib.SMTP, content: bytes) -> str:
         """Only the reply to the content tells whether the message was taken."""
         try:
             _set_timeout(host, host.timeout * LAST_ANSWER)
@@ -202,6 +206,7 @@ class Connection(flask_mail.Connection):
         if code // 100 not in (2, 4, 5):
             raise Ambiguous(f"{code} {_decode(text)}")
         _check(host, code, text)
+        return f"{code} {_decode(text)}"
 
 
 def connect() -> Connection:

@@ -30,6 +30,7 @@ class StoreHost(FlaskLoginHost):
             form=RegisterForm,
             base="account.html",
             blocks={"content": "account_content", "title": "title", "head": "head"},
+            customer_page="staff.customer",
         )
 
     def may(self, right: str) -> bool:

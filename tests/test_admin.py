@@ -168,67 +168,12 @@ def test_page_sizes_are_offered_and_kept(store: Store, admin: Visitor) -> None:
     assert [each.text for each in page.all("a", aria_current="true")] == ["50"]
 
 
-def test_one_invitation_shows_its_facts_and_what_happened(
-    store: Store, veronica: Visitor, admin: Visitor
-) -> None:
-    veronica.send("anna@example.com", message="See you")
-    store.deliver()
-    number = store.invitation("anna@example.com").id
-    page = Page(admin.get(f"{GRID}{number}/"))
-    facts = dict(zip(page.text("dt"), page.text("dd"), strict=True))
-    assert facts["Invitee"] == "anna@example.com"
-    assert facts["Email"] == f"{store.inviter_name} <{store.inviter}>"
-    assert facts["Invitee Group"] == "General"
-    assert facts["Send From"] == "English"
-    assert page.text("blockquote") == ["See you"]
-    [history] = page.all("ol", class_="inv-history")
-    told = " ".join(history.text.split())
-    assert told.index("Mail handed to the mail server") < told.index("Invitation created")
-    assert f"· {store.inviter_name}" in told
-    assert store.invitation("anna@example.com").public_id not in admin.get(f"{GRID}{number}/").text
-
-
-def test_one_invitation_is_discarded_after_a_question(store: Store, admin: Visitor) -> None:
-    path = f"{GRID}{one(store)}/"
-    page = Page(admin.get(f"{path}?discard=1"))
-    assert "Discard this invitation?" in page.text("h2")
-    assert store.invitation("anna@example.com").status == "sent"
-    done = Page(admin.post(f"{path}discard", follow_redirects=True))
-    assert done.notices == ["1 invitation was discarded."]
-    assert f"{path}discard" not in done.actions()
-    again = Page(admin.post(f"{path}discard", follow_redirects=True))
-    assert "changed in the meantime" in again.notices[0]
-    assert len(store.history("anna@example.com")) == 1
-
-
-@pytest.mark.parametrize(
-    ("status", "offered"),
-    [
-        ("sent", {"send"}),
-        ("accepted", set()),
-        ("discarded", {"send"}),
-        ("declined", {"send"}),
-        ("expired", {"send"}),
-        ("not_sent", set()),
-    ],
-)
-def test_one_invitation_offers_what_is_possible(
-    store: Store, admin: Visitor, status: str, offered: set[str]
-) -> None:
-    path = f"{GRID}{one(store, status=status)}/"
-    page = Page(admin.get(path))
-    found = {each.removeprefix(path) for each in page.actions() if each.startswith(path)}
-    assert found == offered
-    can_discard = bool(page.all("button", name="discard"))
-    assert can_discard == (status in ("sent", "not_sent", "expired"))
-
-
 def test_there_is_no_such_invitation(store: Store, admin: Visitor) -> None:
     one(store)
     admin.get(GRID)
     for number in (99999, 2**63 - 1, 2**63, "9" * 400, "abc", -1):
         assert admin.get(f"{GRID}{number}/").status_code == 404
-        for action in ("discard", "send"):
+        for action in ("", "discard", "send", "reopen", "expire", "extend"):
             assert admin.post(f"{GRID}{number}/{action}").status_code == 404
 
 

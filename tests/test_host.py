@@ -105,6 +105,8 @@ def test_an_unknown_delivery_is_refused() -> None:
         ({"blocks": {"content": "main"}}, r"no block main.*\{'content': 'body'"),
         ({"blocks": {"content": "body", "title": "page_title", "head": "top"}}, "no block top"),
         ({"base": "nowhere.html"}, r"no template 'nowhere\.html'.*'base'"),
+        ({"customer_page": "staff.nobody"}, "customer_page 'staff.nobody'.*one argument"),
+        ({"customer_page": "join"}, "customer_page 'join'.*one argument"),
     ],
 )
 def test_what_is_misnamed_stops_the_first_request(wrong: dict[str, Any], remedy: str) -> None:
@@ -311,3 +313,17 @@ def test_a_store_that_finds_customers_its_own_way_is_asked_for_each(any_store: S
     own = Own(any_store.customer_model, register="join")
     with any_store.session():
         assert own.customers_among([ANNA, any_store.inviter], "main") == {ANNA}
+
+
+def test_a_customer_s_page_is_found_whatever_its_argument_is_called() -> None:
+    app = ready(host(customer_page="member"))
+    app.add_url_rule("/office/members/<uuid:who>", "member", lambda who: str(who))
+    member = Member(id=uuid.UUID(int=7), mail=ANNA, username="anna")
+    with app.test_request_context():
+        path = app.extensions["invitations"].host.customer_url(member)
+    assert path == f"/office/members/{uuid.UUID(int=7)}"
+
+
+def test_a_store_that_names_no_page_of_a_customer_has_none() -> None:
+    assert Host().customer_url(None) is None
+    assert host().customer_url(None) is None

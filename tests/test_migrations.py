@@ -98,8 +98,10 @@ def test_the_second_revision_keeps_every_row_both_ways(any_store: Store, restore
     older = contents(any_store)
     assert "asked_at" not in columns(any_store, "invitations_invitation")
     assert len(older["invitations_invitation"]) == 2
-    for name in ("invitations_history", "invitations_outbox"):
-        assert older[name] == before[name] != []
+    assert older["invitations_outbox"] == before["invitations_outbox"] != []
+    # The last column, a mail's Message-ID, came later.
+    known = [f"{each.removesuffix(', None)')})" for each in before["invitations_history"]]
+    assert older["invitations_history"] == known != []
     migrations.upgrade(any_store.app)
     assert contents(any_store) == before
 

@@ -36,6 +36,13 @@ CHANGING: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "invitations_admin.export_file": ("/admin/invitations/exports/{id}/file", {}),
     "invitations_admin.stop_job": ("/admin/invitations/jobs/{id}/stop", {}),
+    "invitations_admin.detail": (
+        "/admin/invitations/{id}/",
+        {"message": "Come and see.", "version": "{version}"},
+    ),
+    "invitations_admin.reopen": ("/admin/invitations/{id}/reopen", {}),
+    "invitations_admin.expire": ("/admin/invitations/{id}/expire", {}),
+    "invitations_admin.extend": ("/admin/invitations/{id}/extend", {}),
     "invitations_admin.discard": ("/admin/invitations/{id}/discard", {}),
     "invitations_admin.send": ("/admin/invitations/{id}/send", {}),
 }
@@ -97,9 +104,10 @@ class Scene:
 
     def filled(self, endpoint: str) -> dict[str, str]:
         """Return what an address is sent."""
-        view = self.store.invitation(ANNA).store_view
+        row = self.store.invitation(ANNA)
+        known = {"id": self.id, "view": row.store_view, "version": row.version}
         data = CHANGING[endpoint][1]
-        return {name: str(value).format(id=self.id, view=view) for name, value in data.items()}
+        return {name: str(value).format(**known) for name, value in data.items()}
 
 
 @pytest.fixture

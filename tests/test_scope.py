@@ -30,7 +30,7 @@ SHOWS = {name: path for name, path in SHOWING.items() if name.startswith(ADMIN)}
 
 @pytest.fixture
 def paola(store: Store) -> Visitor:
-    """Staff of Private Sales, while a job, an export and an invitation of another website are there."""
+    """Staff of Private Sales, while another website has a job, an export and an invitation."""
     one(store, ANNA)
     store.add_job(selection={"filters": {"invitee": ANNA}, "upto": 1, "exclude": []})
     store.add_export()

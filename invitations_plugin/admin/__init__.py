@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import actions, create, exports, jobs, views  # they bring the addresses
+from . import actions, create, detail, exports, jobs, views  # they bring the addresses
 from .blueprint import admin
 
-__all__ = ["actions", "admin", "create", "exports", "jobs", "views"]
+__all__ = ["actions", "admin", "create", "detail", "exports", "jobs", "views"]

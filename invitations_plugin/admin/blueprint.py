@@ -20,7 +20,7 @@ admin = Blueprint("invitations_admin", __name__)
 # The right that each address needs; one without a line here cannot be opened at all.
 RIGHTS = {
     "grid": "view",
-    "detail": "view",
+    "detail": "view",  # and then the right to create, to edit it
     "style": "view",
     "actions": "view",  # and then the right of the action
     "jobs": "view",
@@ -31,6 +31,9 @@ RIGHTS = {
     "export_file": "export",  # and only one's own
     "discard": "discard",
     "send": "create",
+    "reopen": "create",
+    "extend": "create",
+    "expire": "discard",
     "new": "create",
 }
 
@@ -55,7 +58,7 @@ def need(right: str) -> None:
         abort(403)
 
 
-protect(admin, "admin", admit, own=("invitations_admin.new",))
+protect(admin, "admin", admit, own=("invitations_admin.new", "invitations_admin.detail"))
 
 
 @admin.errorhandler(Forbidden)

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-import sqlalchemy as sa
 from flask import g, request, url_for
 
 from .. import scope
@@ -19,8 +18,7 @@ from ..exporting import FORMATS
 from ..grid import LAST, SIZES, Page, Query, highest_id
 from ..host import StoreView, Website
 from ..i18n import format_date, format_number, gettext, local
-from ..lifecycle import STAFF, Actor, can_send, is_asking, is_legal
-from ..models import History, Invitation, MailState, Status
+from ..models import Status
 from ..state import host, state
 from . import words
 
@@ -244,40 +242,6 @@ def _pager(query: Query, page: Page) -> dict[str, str | None]:
         "next": _url(query, after=page.next) if page.next else None,
         "last": _url(query, before=LAST) if page.next else None,
     }
-
-
-def detail_context(row: Invitation, entries: Sequence[History]) -> dict[str, Any]:
-    """Return the context of the detail page's template."""
-    called, staff = names(), Actor(STAFF)
-    facts = {column.key: getattr(row, column.key) for column in sa.inspect(Invitation).columns}
-    return {
-        "invitation": facts
-        | {
-            "email": row.inviter_email or "",
-            "invitee": row.email or "",
-            "status_label": gettext(words.STATUSES[Status(row.status)]),
-            "website_label": called.websites.get(row.website, row.website),
-            "store_view_label": called.store_views.get(row.store_view, row.store_view),
-            "group_label": called.groups.get(row.group_code, row.group_code),
-            "mail_label": gettext(words.MAIL_STATES[MailState(row.mail_state)]),
-            "mail_error": words.reason_text(row.mail_error),
-            "customer_email": _customer_email(row),
-            "is_asking": is_asking(row),
-        },
-        "history": [
-            {"at": each.at, "actor": words.actor_text(each), "text": words.history_text(each)}
-            for each in entries
-        ],
-        "can_discard": host().may("discard") and is_legal("discard", row.status, staff),
-        "can_send": host().may("create") and can_send(row, staff),
-    }
-
-
-def _customer_email(row: Invitation) -> str:
-    if row.customer_key is None:
-        return ""
-    customer = host().customers([row.customer_key]).get(row.customer_key)
-    return host().email(customer) if customer is not None else ""
 
 
 def tally(status: str, number: int) -> dict[str, str]:

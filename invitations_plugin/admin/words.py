@@ -9,6 +9,7 @@ from ..i18n import format_number, gettext, n_, ngettext
 from ..lifecycle import INVITEE, SENDER, SYSTEM
 from ..looking_over import Line, Verdict
 from ..models import ExportState, History, JobState, MailState, Status
+from ..outbox import CLOSED
 
 STATUSES = {
     Status.SENT: n_("Sent"),
@@ -117,6 +118,7 @@ HISTORY = {
     "decline": n_("Declined by the invited person"),
     "expire": n_("The link expired"),
     "extend": n_("The link was extended"),
+    "edit": n_("Edited"),
     "ask": n_("Asked for a fresh link"),
     "overtaken": n_("Another invitation of this address was accepted"),
     "sign_in": n_("The friend signed in to an account"),
@@ -131,6 +133,7 @@ REASONS = {
     "inviter disabled": n_("The sender's account is disabled."),
     "account deleted": n_("The sender's account was deleted."),
     "without the link": n_("The address was registered without the link."),
+    CLOSED: n_("The invitation was closed while its mail left."),
     **{status.value: n_("The invitation was closed before.") for status in Status},
 }
 

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from .columns import COLUMN_OF, COLUMNS, DEFAULT_COLUMNS, FILTERS, Column, Kind
 from .pages import Page, Total, count_all, highest_id, read_page
-from .query import BIGGEST_ID, DENSITIES, LAST, SIZES, Condition, Query, read_query
+from .query import (
+    BIGGEST_ID,
+    DENSITIES,
+    EXACTLY,
+    LAST,
+    LONGEST,
+    SIZES,
+    Condition,
+    Query,
+    read_query,
+)
 from .selection import Selection, next_ids
 
 __all__ = [
@@ -13,8 +23,10 @@ __all__ = [
     "COLUMN_OF",
     "DEFAULT_COLUMNS",
     "DENSITIES",
+    "EXACTLY",
     "FILTERS",
     "LAST",
+    "LONGEST",
     "SIZES",
     "Column",
     "Condition",

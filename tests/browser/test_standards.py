@@ -15,6 +15,7 @@ import pytest
 from playwright.sync_api import Page
 
 from invitations_plugin.clock import now
+from invitations_plugin.lifecycle import Actor, note
 from invitations_plugin.throttle import GUESSES
 
 from ..support.rows import ago, one
@@ -42,6 +43,10 @@ PAGES = {
     "grid, bad filter": (STAFF, "/admin/invitations/?id_from=abc"),
     "detail": (STAFF, "/admin/invitations/1/"),
     "detail, asking": (STAFF, "/admin/invitations/1/?discard=1"),
+    "detail, crowded": (STAFF, "/admin/invitations/5/"),
+    "detail, closed": (STAFF, "/admin/invitations/6/"),
+    "detail, wrong": (STAFF, "bad_end:/admin/invitations/5/"),
+    "detail, conflict": (STAFF, "clash:/admin/invitations/5/"),
     "confirmation": (STAFF, "confirm:/admin/invitations/"),
     "mass actions": (STAFF, "/admin/invitations/jobs/"),
     "mass action, running": (STAFF, "/admin/invitations/jobs/1"),
@@ -96,6 +101,14 @@ def filled(live: Live, sink: Sink) -> Live:
     customer.send("anna@example.com", long, live.store.other_inviter)
     live.store.deliver()
     one(live.store, "cleo@example.com", "expired", asked_at=ago(hours=1))
+    crowded = one(live.store, long, "expired", website="private", message="Long. " * 160)
+    one(live.store, "dora@example.com", "discarded", message="Come and see.")
+    with live.store.session() as db:
+        for number in range(25):
+            said = f"message; group_code: general -> vip{number}"
+            note(db, crowded, Actor("staff", "1", "Ada Admin"), "edit", reason=said)
+            note(db, crowded, Actor("system"), "defer", reason="451 later", message_id="<1@x>")
+        db.commit()
     live.store.add_job(state="running", lease_until=now() + timedelta(hours=1), changed=1234)
     live.store.add_job(
         state="done", changed=4321, skipped={"accepted": 79}, failed=1, ended_at=now()
@@ -148,6 +161,23 @@ class Way:
         host.may_invite = lambda customer: "Invite friends after your first order."
         self.page.goto(path)
         del host.may_invite
+
+    def bad_end(self, path: str) -> None:
+        self.page.goto(path)
+        self.page.fill("[name=expires]", "2020-01-01")
+        self.page.get_by_role("button", name="Save").click()
+        self.page.locator("#expires-error").wait_for()
+
+    def clash(self, path: str) -> None:
+        """What another member of staff saved in between."""
+        self.page.goto(path)
+        other, version = self.live.store.staff(), self.page.input_value("#inv-edit [name=version]")
+        other.get(path)
+        words = f"Saved over version {version}"
+        assert other.post(path, {"message": words, "version": version}).status_code == 302
+        self.page.fill("[name=message]", "My own words")
+        self.page.get_by_role("button", name="Save").click()
+        self.page.get_by_text(words).wait_for()
 
     def confirm(self, path: str, action: str = "discard") -> None:
         self.page.goto(path)

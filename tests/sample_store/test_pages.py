@@ -28,7 +28,7 @@ def test_open_pages_are_protected(browser: Shopper, path: str) -> None:
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
 
 
-@pytest.mark.parametrize("path", [*CUSTOMERS, "/staff/"])
+@pytest.mark.parametrize("path", [*CUSTOMERS, "/staff/", "/staff/customers/1"])
 def test_strangers_sign_in_first(browser: Shopper, path: str) -> None:
     answer = browser.get(path)
     assert answer.status_code == 302
@@ -43,9 +43,28 @@ def test_staff_have_no_customer_pages(browser: Shopper, path: str) -> None:
 
 def test_customers_have_no_staff_page(browser: Shopper) -> None:
     browser.sign_in("veronica@example.com")
-    answer = browser.get("/staff/")
-    assert answer.status_code == 403
-    assert "This door is not yours" in answer.text
+    for path in ("/staff/", "/staff/customers/1", "/staff/customers/99"):
+        answer = browser.get(path)
+        assert answer.status_code == 403
+        assert "This door is not yours" in answer.text
+
+
+def test_staff_see_who_a_customer_is_and_what_was_bought(browser: Shopper) -> None:
+    browser.sign_in("giulia@example.com")
+    browser.post("/goods/lamp/buy", page="/goods/lamp")
+    browser.post("/logout")
+    browser.sign_in("clerk@example.com")
+    browser.get("/?store=en")
+    pages = [browser.get(f"/staff/customers/{number}").text for number in (1, 2, 3)]
+    [page] = [each for each in pages if "giulia@example.com" in each]
+    for said in ("Giulia", "Private Sales", "General", "Reading lamp", "€119.00"):
+        assert said in page
+
+
+@pytest.mark.parametrize("number", [0, 99, 2**31, 2**63, 10**30])
+def test_a_customer_who_is_not_there_has_no_page(browser: Shopper, number: int) -> None:
+    browser.sign_in("admin@example.com")
+    assert browser.get(f"/staff/customers/{number}").status_code == 404
 
 
 def test_personal_pages_are_not_kept(browser: Shopper) -> None:
