@@ -117,22 +117,26 @@ def figures(results: str) -> str:
 
 
 def shown(readme: str) -> str:
-    """Return the table that a README shows.
-
-    :raises ValueError: when it has no place for one.
-    """
-    _, begin, rest = readme.partition(BEGIN)
-    told, end, _ = rest.partition(END)
-    if not (begin and end):
-        raise ValueError(f"The README lacks {BEGIN.strip()} or {END}.")
-    return told.strip()
+    """Return the table that a README shows."""
+    return _around_figures(readme)[1].strip()
 
 
 def show() -> None:
     """Copy the figures into the README."""
-    readme, told = README.read_text(), figures(RESULTS.read_text())
-    older = f"{BEGIN}\n{shown(readme)}\n\n{END}"
-    README.write_text(readme.replace(older, f"{BEGIN}\n{told}\n\n{END}"))
+    before, _, after = _around_figures(README.read_text())
+    README.write_text(f"{before}\n{figures(RESULTS.read_text())}\n\n{after}")
+
+
+def _around_figures(readme: str) -> tuple[str, str, str]:
+    """Return what stands before the figures, they, and what follows.
+
+    :raises ValueError: when there is no place for them.
+    """
+    before, begin, rest = readme.partition(BEGIN)
+    told, end, after = rest.partition(END)
+    if not (begin and end):
+        raise ValueError(f"The README lacks {BEGIN.strip()} or {END}.")
+    return before + begin, told, end + after
 
 
 def _circumstances(command: str) -> str:

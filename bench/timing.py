@@ -67,6 +67,8 @@ class _Runner:
         end.close()
 
     def __enter__(self) -> _Runner:
+        """Wait until it is ready: what it prepares shall disturb nobody."""
+        self._answer()
         return self
 
     def warm_up(self) -> None:
@@ -86,13 +88,20 @@ class _Runner:
         """
         try:
             self._pipe.send(job)
+        except BrokenPipeError as error:
+            raise RuntimeError(f"{self.contender.name}: failed") from error
+        return self._answer()
+
+    def _answer(self) -> float:
+        try:
             return float(self._pipe.recv())
-        except (EOFError, BrokenPipeError) as error:
+        except EOFError as error:
             raise RuntimeError(f"{self.contender.name}: failed") from error
 
 
 def _work(pipe: Connection, make: Make, arguments: tuple[Any, ...]) -> None:
     with make(*arguments) as once:
+        pipe.send(0)  # ready
         while (job := pipe.recv()) is not None:
             pipe.send(once(*job))
 

@@ -262,9 +262,9 @@ def _why_not_extended() -> sa.ColumnElement[str]:
 
 ACTIONS: Final[Mapping[str, Action]] = {
     "discard": Action(
-        "discard", is_discardable, _status, _discard_many, 2000, invitation_discarded
+        "discard", is_discardable, _status, _discard_many, 5000, invitation_discarded
     ),
     "send": Action("create", is_sendable, _why_not_sent, _send_many, 50),
-    "expire": Action("discard", is_expirable, _status, _expire_many, 2000),
-    "extend": Action("create", is_extendable, _why_not_extended, _extend_many, 2000),
+    "expire": Action("discard", is_expirable, _status, _expire_many, 5000),
+    "extend": Action("create", is_extendable, _why_not_extended, _extend_many, 5000),
 }
