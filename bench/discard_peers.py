@@ -182,6 +182,7 @@ def _django_client() -> Any:
 
 def _register_action(task: Task) -> str:
     """Open an admin of the invitations with an action; return the address of its list."""
+    from django.apps import apps
     from django.contrib import admin
     from django.contrib.admin.models import CHANGE, LogEntry
     from django.db import models
@@ -189,18 +190,8 @@ def _register_action(task: Task) -> str:
 
     from . import grid_urls
 
-    class Waiting(models.Model):  # type: ignore[misc]  # it may not be installed
-        email = models.CharField(max_length=320, null=True)
-        status = models.CharField(max_length=12)
-        discarded_by = models.CharField(max_length=8, null=True)
-
-        class Meta:
-            app_label = "admin"
-            managed = False
-            db_table = Invitation.__tablename__
-
-        def __str__(self) -> str:
-            return str(self.email)
+    row = apps.get_model("admin", "Row")
+    row.add_to_class("discarded_by", models.CharField(max_length=8, null=True))
 
     @admin.action(description="Discard selected")  # type: ignore[untyped-decorator]
     def discard(view: Any, request: Any, queryset: Any) -> None:
@@ -208,14 +199,14 @@ def _register_action(task: Task) -> str:
         queryset.update(status="discarded", discarded_by="staff")
         LogEntry.objects.log_actions(request.user.pk, rows, CHANGE, "Discarded")
 
-    class WaitingAdmin(admin.ModelAdmin):  # type: ignore[misc]
+    class WaitingAdmin(admin.ModelAdmin):  # type: ignore[misc]  # it may not be installed
         list_filter = ("status",)
         actions = (discard,)
 
     site = admin.AdminSite("acting")
-    site.register(Waiting, WaitingAdmin)
+    site.register(row, WaitingAdmin)
     grid_urls.urlpatterns.append(path("acting/", site.urls))
-    return f"/acting/admin/waiting/?status__exact=expired&id__lte={task.upto}"
+    return f"/acting/admin/row/?status__exact=expired&id__lte={task.upto}"
 
 
 def _ask(client: Any, path: str, form: dict[str, Any]) -> Asked:
