@@ -55,7 +55,7 @@ class Filled:
             for name, seconds in taken.items()
         ]
         heading = f"**{self._rows:,} invitations**"
-        text = f"{ABOUT}\n\n{heading}\n\n{table(('database', 's', 'rows a second'), rows)}"
+        text = f"{ABOUT}\n\n{heading}\n\n{table(('database', 'seconds', 'rows a second'), rows)}"
         what = f"{self._rows:,} invitations seeded, seconds"
         found = {name: {what: f"{seconds:.0f}"} for name, seconds in taken.items()}
         return Section(TITLE, text, in_short(found, {what: f"at most {MOST_SECONDS}"}))
