@@ -1,4 +1,4 @@
-"""Run the benchmarks and keep what they found in ``bench/results.md``."""
+"""Run the benchmarks, keep what they found in ``bench/results.md``, show it in the README."""
 
 from __future__ import annotations
 
@@ -6,32 +6,56 @@ from collections.abc import Callable
 
 import click
 
-from . import grid, listing, report, send
+from . import discard, grid, listing, report, send
+from .filled import Filled, filled
 
-NAMES = ("send", "listing", "grid")
+README = "readme"
+NAMES = ("send", "listing", "seed", "grid", "discard")  # the last one changes rows
+ROWS = 1_000_000
 
 
 @click.command()
-@click.argument("names", nargs=-1, type=click.Choice(NAMES))
+@click.argument("names", nargs=-1, type=click.Choice((*NAMES, README)))
 @click.option("--requests", default=400, show_default=True, help="How many each contender gets.")
-@click.option("--rows", default=grid.ROWS, show_default=True, help="Invitations in the grid.")
-@click.option("--filled", multiple=True, help="Address of a seeded database for the grid.")
-@click.option("--keep/--no-keep", default=True, help="Write bench/results.md.")
+@click.option("--rows", default=ROWS, show_default=True, help="Invitations in the back office.")
+@click.option("--filled", "given", multiple=True, help="Address of a seeded database.")
+@click.option("--keep/--no-keep", default=True, help="Write bench/results.md and the README.")
 def main(
-    names: tuple[str, ...], requests: int, rows: int, filled: tuple[str, ...], keep: bool
+    names: tuple[str, ...], requests: int, rows: int, given: tuple[str, ...], keep: bool
 ) -> None:
-    """Measure all that goes by these NAMES; everything without one."""
-    benchmarks: dict[str, Callable[[], report.Section]] = {
+    """Measure all that goes by these NAMES; everything without one.
+
+    "readme" measures nothing and copies the kept figures into the README.
+    """
+    if given and "seed" in names:
+        raise click.UsageError("A database that is filled already tells nothing of the seed.")
+    left_out = (README, "seed") if given else (README,)
+    with filled(rows, given) as databases:
+        benchmarks = _benchmarks(requests, databases)
+        for name in [each for each in names or NAMES if each not in left_out]:
+            section = benchmarks[name]()
+            click.echo(f"\n{section.text}\n")
+            if keep:
+                report.keep(section, _command(name, requests, rows))
+    if keep:
+        report.show()
+
+
+def _benchmarks(requests: int, databases: Filled) -> dict[str, Callable[[], report.Section]]:
+    return {
         "send": lambda: send.measure(requests),
         "listing": lambda: listing.measure(requests),
-        "grid": lambda: grid.measure(requests, rows, filled),
+        "seed": databases.measure,
+        "grid": lambda: grid.measure(requests, databases.urls()),
+        "discard": lambda: discard.measure(databases.urls()),
     }
-    for name in names or NAMES:
-        section = benchmarks[name]()
-        click.echo(f"\n{section.text}\n")
-        if keep:
-            more = f" --rows {rows}" if name == "grid" else ""
-            report.keep(section, f"python -m bench {name} --requests {requests}{more}")
+
+
+def _command(name: str, requests: int, rows: int) -> str:
+    """Return what measures the same again."""
+    counted = f" --requests {requests}" if name in ("send", "listing", "grid") else ""
+    sized = f" --rows {rows}" if name in ("seed", "grid", "discard") else ""
+    return f"python -m bench {name}{counted}{sized}"
 
 
 if __name__ == "__main__":

@@ -17,11 +17,12 @@ from tests.support.rows import by, insert, row
 from tests.support.stores import LIST, Store
 
 from .places import Places, both
-from .report import Section, times_table
+from .report import Section, in_short, times_table
 from .timing import Contender, Once, Times, take_turns
 
 FEW, MANY, OTHERS = 10, 10_000, 90_000
 BASE, ALL = f"{FEW} rows", f"{MANY:,} rows"
+SHORT = f"My Invitations of {MANY:,} rows, last page by the first"
 TITLE = "My Invitations"
 ABOUT = f"""One GET of the list, as the server's work from the WSGI call to the end of the answer:
 up to twenty rows, the figures above them, and who asks for a fresh link. One customer has {FEW}
@@ -36,11 +37,13 @@ STATUSES, WEIGHTS = ("sent", "accepted", "expired", "discarded", "declined"), (3
 
 def measure(requests: int) -> Section:
     """Compare the pages on both databases."""
-    parts = [ABOUT]
+    parts, short = [ABOUT], {}
     for places in both():
         found = take_turns(_contenders(places), requests, f"my invitations, {places.kind}")
-        parts.append(_told(places.version(), found))
-    return Section(TITLE, "\n\n".join(parts))
+        version = places.version()
+        parts.append(_told(version, found))
+        short[version.partition(" ")[0]] = {SHORT: f"{_deep(found):.2f}"}
+    return Section(TITLE, "\n\n".join(parts), in_short(short, {SHORT: "-"}))
 
 
 def _contenders(places: Places) -> Iterator[Contender]:
@@ -117,8 +120,11 @@ def page(url: str, instance: str, who: str, path: str) -> Iterator[Once]:
         yield get
 
 
+def _deep(found: dict[str, Times]) -> float:
+    return found[f"{ALL}, deep"].p50 / found[ALL].p50
+
+
 def _told(database: str, found: dict[str, Times]) -> str:
     """Return the table of one database, and how a deep page compares with the first."""
-    first, deep = found[ALL].p50, found[f"{ALL}, deep"].p50
-    said = f"Deep page against first page: {deep / first:.2f}."
+    said = f"Deep page against first page: {_deep(found):.2f}."
     return f"**{database}**\n\n{times_table('page', found, BASE)}\n\n{said}"

@@ -34,15 +34,39 @@ INTRODUCTION = """# What was measured
 `make bench` writes this file. Machines are noisy: times of one run compare with each other,
 not with another run's.
 """
+README = Path(__file__).parent.parent / "README.md"
+SHORT = "**In short**\n\n"
+HEADS = ("what", "goal", "SQLite", "PostgreSQL")
+BEGIN, END = "<!-- figures -->\n", "<!-- end of figures -->"
 GIB = 1024**3
 
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """One benchmark's part of the results; the title tells it from the others."""
+    """One benchmark's part of the results; the title tells it from the others.
+
+    ``short`` are the rows that the README shows.
+    """
 
     title: str
     text: str
+    short: Sequence[Sequence[str]]
+
+
+def in_short(
+    found: Mapping[str, Mapping[str, str]], goals: Mapping[str, str]
+) -> list[tuple[str, ...]]:
+    """Return figures by database and name as rows of :data:`HEADS`; "-" is not measured."""
+    kinds = HEADS[2:]
+    return [
+        (what, goal, *(found.get(kind, {}).get(what, "-") for kind in kinds))
+        for what, goal in goals.items()
+    ]
+
+
+def judged(goal: str, figure: str, is_reached: bool) -> str:
+    """Return a line of the goals."""
+    return f"- {goal}: {figure}, {'reached' if is_reached else '**missed**'}"
 
 
 def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -78,8 +102,41 @@ def keep(section: Section, command: str) -> None:
     parts = re.split(r"^(?=## )", older, flags=re.MULTILINE)
     heading = f"## {section.title}\n"
     others = [part for part in parts[1:] if not part.startswith(heading)]
-    new = f"{heading}\n{section.text}\n\n{_circumstances(command)}\n"
+    short = SHORT + table(HEADS, section.short)
+    new = f"{heading}\n{section.text}\n\n{short}\n\n{_circumstances(command)}\n"
     RESULTS.write_text("\n".join([INTRODUCTION, *(part.strip() + "\n" for part in others), new]))
+
+
+def figures(results: str) -> str:
+    """Return the sections' own short tables as one, in the sections' order."""
+    rows: list[list[str]] = []
+    for part in results.split(SHORT)[1:]:
+        lines = part.partition("\n\n")[0].strip().splitlines()
+        rows += [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
+    return table(HEADS, rows)
+
+
+def shown(readme: str) -> str:
+    """Return the table that a README shows."""
+    return _around_figures(readme)[1].strip()
+
+
+def show() -> None:
+    """Copy the figures into the README."""
+    before, _, after = _around_figures(README.read_text())
+    README.write_text(f"{before}\n{figures(RESULTS.read_text())}\n\n{after}")
+
+
+def _around_figures(readme: str) -> tuple[str, str, str]:
+    """Return what stands before the figures, they, and what follows.
+
+    :raises ValueError: when there is no place for them.
+    """
+    before, begin, rest = readme.partition(BEGIN)
+    told, end, after = rest.partition(END)
+    if not (begin and end):
+        raise ValueError(f"The README lacks {BEGIN.strip()} or {END}.")
+    return before + begin, told, end + after
 
 
 def _circumstances(command: str) -> str:

@@ -19,12 +19,13 @@ from tests.support.stores import SEND, Store, Visitor
 
 from . import by_hand, smtp
 from .places import Places, both
-from .report import Section, times_table
+from .report import Section, in_short, times_table
 from .timing import WARM_UP, Contender, Make, Once, Times, take_turns
 
 FRIENDS = 5
 GOAL = 2.0
 OURS, PEER = "ours", "by hand, outbox"
+SHORT = "five invitations sent, times a view by hand"
 NO_LIMITS = {f"INVITATIONS_MAX_{name}": 0 for name in ("PER_HOUR", "PER_DAY", "PENDING")}
 TITLE = "Send five invitations"
 ABOUT = f"""One POST with five new addresses, as the server's work from the WSGI call to the end of
@@ -42,13 +43,19 @@ that changes each round. Limits are off.
 
 def measure(requests: int) -> Section:
     """Compare all of them on both databases."""
-    parts = [ABOUT]
+    parts, short = [ABOUT], {}
     for places in both():
         with ExitStack() as stack:
             found = take_turns(_contenders(places, stack), requests, f"send, {places.kind}")
         _check(places, found)
-        parts.append(_told(places.version(), found))
-    return Section(TITLE, "\n\n".join(parts))
+        version = places.version()
+        parts.append(_told(version, found))
+        short[version.partition(" ")[0]] = {SHORT: f"{_ratio(found):.2f}"}
+    return Section(TITLE, "\n\n".join(parts), in_short(short, {SHORT: f"at most {GOAL:g}"}))
+
+
+def _ratio(found: dict[str, Times]) -> float:
+    return found[OURS].p50 / found[PEER].p50
 
 
 def _check(places: Places, found: dict[str, Times]) -> None:
@@ -146,7 +153,7 @@ class _Form:
 
 def _told(database: str, found: dict[str, Times]) -> str:
     """Return the table of one database, and whether the goal is reached."""
-    ratio = found[OURS].p50 / found[PEER].p50
+    ratio = _ratio(found)
     verdict = "reached" if ratio <= GOAL else "missed"
     goal = f"Goal: at most {GOAL:g} times '{PEER}': {ratio:.2f}, {verdict}."
     return f"**{database}**\n\n{times_table('variant', found, PEER)}\n\n{goal}"

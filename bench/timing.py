@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import random
 import statistics
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractContextManager, ExitStack
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
@@ -67,6 +67,8 @@ class _Runner:
         end.close()
 
     def __enter__(self) -> _Runner:
+        """Wait until it is ready: what it prepares shall disturb nobody."""
+        self._answer()
         return self
 
     def warm_up(self) -> None:
@@ -86,13 +88,20 @@ class _Runner:
         """
         try:
             self._pipe.send(job)
+        except BrokenPipeError as error:
+            raise RuntimeError(f"{self.contender.name}: failed") from error
+        return self._answer()
+
+    def _answer(self) -> float:
+        try:
             return float(self._pipe.recv())
-        except (EOFError, BrokenPipeError) as error:
+        except EOFError as error:
             raise RuntimeError(f"{self.contender.name}: failed") from error
 
 
 def _work(pipe: Connection, make: Make, arguments: tuple[Any, ...]) -> None:
     with make(*arguments) as once:
+        pipe.send(0)  # ready
         while (job := pipe.recv()) is not None:
             pipe.send(once(*job))
 
@@ -109,6 +118,36 @@ def take_turns(contenders: Iterable[Contender], rounds: int, label: str) -> dict
             present = [each for each in runners if number % each.contender.every == 0]
             for runner in random.sample(present, len(present)):
                 taken[runner.contender.name].append(runner.once())
+    return {name: Times(seconds) for name, seconds in taken.items()}
+
+
+@contextmanager
+def alone(contender: Contender) -> Iterator[Once]:
+    """Yield a contender's work, done in its own process."""
+    with _Runner(contender) as runner:
+        yield runner.once
+
+
+def one_after_another(
+    contenders: Iterable[Contender], rounds: int, undo: Callable[[], None], label: str
+) -> dict[str, Times]:
+    """Let each do its work, which ``undo`` takes back before the next one begins.
+
+    The quick ones do it once more at first, which does not count.
+    """
+    with ExitStack() as stack:
+        runners = [stack.enter_context(_Runner(each)) for each in contenders]
+        taken: dict[str, list[float]] = {each.contender.name: [] for each in runners}
+        turns = [[each for each in runners if each.contender.every == 1]]
+        for number in range(rounds):
+            turns.append([each for each in runners if number % each.contender.every == 0])
+        bar = stack.enter_context(click.progressbar(turns, label=label))
+        for number, present in enumerate(bar):
+            for runner in random.sample(present, len(present)):
+                seconds = runner.once()
+                undo()
+                if number:
+                    taken[runner.contender.name].append(seconds)
     return {name: Times(seconds) for name, seconds in taken.items()}
 
 

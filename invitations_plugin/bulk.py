@@ -31,10 +31,11 @@ from .lifecycle import (
     is_sendable,
     may_resend,
     note_all,
+    note_values,
     reopen,
     resend,
 )
-from .models import Invitation, Status
+from .models import History, Invitation, Status
 from .signals import invitation_discarded
 from .state import mail_domain, settings_of, store_view
 
@@ -216,23 +217,38 @@ def _move_many(
 ) -> list[int]:
     """Make one move of the table for all that it is legal for.
 
-    A statement a status, so that the history tells exactly what each one was before.
+    The history is written first: it locks the rows, and tells what each of them is till then.
     """
     table, step = Invitation.__table__, MOVES[name]
     if actor.kind not in step.by:
         raise IllegalMove(name, actor.kind)
-    done: list[int] = []
-    for status in sorted(step.sources):
-        changed = session.execute(
+    moved = _note_moves(session, ids, name, actor)
+    if moved:
+        session.execute(
             sa.update(table)  # type: ignore[arg-type]
-            .where(among(Invitation.id, ids), table.c.status == status)
+            .where(among(table.c.id, moved))
             .values(status=step.target, version=table.c.version + 1, **values)
-            .returning(table.c.id)
         )
-        moved = list(changed.scalars())
-        note_all(session, moved, actor, name, status, step.target)
-        done += moved
-    return done
+    return moved
+
+
+def _note_moves(session: Session, ids: Sequence[int], name: str, actor: Actor) -> list[int]:
+    """Lock what a move is legal for, write its history, and return the ids."""
+    table, notes, step = Invitation.__table__, History.__table__, MOVES[name]
+    known = note_values(0, actor, name, None, step.target)
+    shown: dict[str, sa.ColumnElement[Any]] = {
+        key: sa.literal(value, notes.c[key].type) for key, value in known.items()
+    }
+    shown |= {"invitation_id": table.c.id, "from_status": table.c.status}
+    legal = sa.select(*shown.values()).where(
+        among(table.c.id, ids), table.c.status.in_(step.sources)
+    )
+    noted = session.scalars(
+        sa.insert(notes)  # type: ignore[arg-type]
+        .from_select(list(shown), legal.order_by(table.c.id).with_for_update())
+        .returning(notes.c.invitation_id)
+    )
+    return list(noted)
 
 
 def _extend_links(
@@ -282,9 +298,9 @@ def _why_not_extended() -> sa.ColumnElement[str]:
 
 ACTIONS: Final[Mapping[str, Action]] = {
     "discard": Action(
-        "discard", is_discardable, _status, _discard_many, 2000, invitation_discarded
+        "discard", is_discardable, _status, _discard_many, 5000, invitation_discarded
     ),
     "send": Action("create", is_sendable, _why_not_sent, _send_many, 50),
-    "expire": Action("discard", is_expirable, _status, _expire_many, 2000),
-    "extend": Action("create", is_extendable, _why_not_extended, _extend_many, 2000),
+    "expire": Action("discard", is_expirable, _status, _expire_many, 5000),
+    "extend": Action("create", is_extendable, _why_not_extended, _extend_many, 5000),
 }

@@ -12,6 +12,8 @@ from sqlalchemy.orm import DeclarativeBase
 
 from invitations_plugin import configure_sqlite, upgrade
 
+from .indexes import restore
+
 NAMING = {
     "ix": "ix_%(column_0_label)s",
     "uq": "uq_%(table_name)s_%(column_0_N_name)s",
@@ -42,6 +44,7 @@ def prepare(app: Flask) -> None:
     with app.app_context():
         _keep_private(db.engine.url)
         db.create_all()
+        restore(db.engine)
     upgrade(app)
 
 

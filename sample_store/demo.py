@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 
 import click
@@ -9,6 +11,7 @@ import sqlalchemy as sa
 from flask import Flask, current_app
 from flask.cli import AppGroup
 
+from . import indexes
 from .addresses import fold
 from .database import db, prepare
 from .filling import fill
@@ -16,6 +19,7 @@ from .goods import CURRENCY, GOODS
 from .models import Customer, Order, Staff, StaffWebsite, hash_password
 
 PASSWORD = "invite-me-2026"  # noqa: S105 - printed at every start, of no worth
+MANY = 50_000  # invitations from which on indexes are built afterwards
 EVERYTHING = "view create discard export configure deliver report"
 
 # Address, name, website, group, then what was bought when (in UTC).
@@ -77,7 +81,10 @@ def _seed_command(customers: int, invitations: int, random_state: int) -> None:
     click.echo(f"{seed()} accounts added.")
     if not customers:
         return
-    with click.progressbar(length=customers + invitations, label="Filling the store") as bar:
+    with (
+        _indexes_at_the_end(invitations),
+        click.progressbar(length=customers + invitations, label="Filling the store") as bar,
+    ):
         added = fill(customers, invitations, random_state, hash_password(PASSWORD), bar.update)
     click.echo(
         f"{added.inviters} customers and {added.invitations} invitations added,"
@@ -85,6 +92,20 @@ def _seed_command(customers: int, invitations: int, random_state: int) -> None:
     )
     if added.invitations < invitations:
         click.echo(f"{invitations - added.invitations} invitations were there before.")
+
+
+@contextmanager
+def _indexes_at_the_end(invitations: int) -> Iterator[None]:
+    """Fill without the indexes where so many rows come in that to build them is quicker."""
+    if invitations - indexes.rows(db.engine) >= MANY:
+        indexes.leave_out(db.engine)
+    try:
+        yield
+    finally:
+        db.session.rollback()
+        if missing := indexes.how_many(db.engine):
+            with click.progressbar(length=missing, label="Building the indexes") as bar:
+                indexes.restore(db.engine, bar.update)
 
 
 def seed() -> int:

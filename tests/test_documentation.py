@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import invitations_plugin
+from bench import report
 from invitations_plugin import Host, signals
 from invitations_plugin.cli import commands
 from invitations_plugin.extension import CONFIG
@@ -75,3 +76,16 @@ def test_pictures_of_the_readme_exist() -> None:
     for name in ("my-invitations.png", "grid.png"):
         assert f"docs/{name}" in README
         assert (ROOT / "docs" / name).stat().st_size > 10_000
+
+
+def test_figures_of_the_readme_are_those_that_were_measured() -> None:
+    """``python -m bench readme`` copies them."""
+    measured = report.figures(report.RESULTS.read_text())
+    assert len(measured.splitlines()) > 10
+    assert report.shown(README) == measured
+
+
+def test_each_benchmark_tells_its_figures_in_short() -> None:
+    """What the README leaves out nobody checks."""
+    sections = report.RESULTS.read_text().split("\n## ")[1:]
+    assert all(report.SHORT in each for each in sections)

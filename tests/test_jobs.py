@@ -592,3 +592,33 @@ def test_jobs_are_forgotten_a_month_after_they_ended(
         workers.Clock(store.app)._look()
     with store.session() as db:
         assert list(db.scalars(sa.select(Job.id))) == [2]
+
+
+def test_history_tells_what_a_row_became_while_the_chunk_waited_for_it(
+    store: Store, admin: Visitor
+) -> None:
+    [number, _] = fill(store, 2, status="not_sent")
+    begin(admin, **ALL)
+    held, going = threading.Event(), threading.Event()
+
+    def send_slowly() -> None:
+        with store.session() as db:
+            db.execute(
+                sa.update(Invitation)
+                .values(status="sent", sent_at=now())
+                .where(Invitation.id == number)
+            )
+            held.set()
+            going.wait(10)
+            db.commit()
+
+    sending = threading.Thread(target=send_slowly)
+    sending.start()
+    held.wait(10)
+    threading.Timer(0.5, going.set).start()
+    store.run_jobs()
+    sending.join()
+    with store.session() as db:
+        noted = sa.select(History.invitation_id, History.from_status).order_by(History.id)
+        assert [each[1] for each in db.execute(noted)] == ["sent", "not_sent"]
+    assert len(discarded(store)) == 2
