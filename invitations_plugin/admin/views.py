@@ -1,4 +1,4 @@
-"""The back office's addresses: the grid and the detail page."""
+"""The back office's addresses: the detail page and what it changes."""
 
 from __future__ import annotations
 
@@ -6,39 +6,19 @@ from collections.abc import Callable
 from typing import Any
 
 import sqlalchemy as sa
-from flask import Response, abort, current_app, g, request, url_for
+from flask import Response, abort, current_app, request, url_for
 
 from .. import lifecycle
 from ..bulk import send_again
 from ..database import atomically, session
 from ..events import announce, wake_delivery
-from ..grid import read_page, read_query
 from ..i18n import gettext
 from ..lifecycle import Changed, IllegalMove
 from ..models import History, Invitation
 from ..rendering import notify, redirect_to
 from ..signals import invitation_discarded
-from ..state import settings_of
 from . import pages, words
 from .blueprint import actor, admin, possible_id, show
-from .jobs import running
-
-
-@admin.get("/")
-def grid() -> Response:
-    """Show the grid; htmx gets it without the frame."""
-    query = read_query(request.args, g.inv_view.timezone)
-    page = read_page(session(), query)
-    context = pages.grid_context(query, page)
-    is_off = not settings_of(g.inv_view).enabled
-    return show(
-        "admin/grid.html",
-        "admin/_grid.html",
-        422 if query.errors else 200,
-        is_off=is_off,
-        running=running(),
-        **context,
-    )
 
 
 @admin.get("/<int:invitation_id>/")
