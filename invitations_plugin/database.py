@@ -78,7 +78,7 @@ def time_limit(seconds: float) -> Iterator[None]:
     sqlite = connection.connection.dbapi_connection if _is_sqlite(connection) else None
     if sqlite is not None:
         end = time.monotonic() + seconds
-        sqlite.set_progress_handler(lambda: time.monotonic() > end, STEPS)  # type: ignore[attr-defined]
+        sqlite.set_progress_handler(lambda: time.monotonic() > end, STEPS)
     else:
         limit = max(1, int(seconds * 1000))
         connection.exec_driver_sql(f"SET LOCAL statement_timeout = {limit}")
@@ -91,7 +91,7 @@ def time_limit(seconds: float) -> Iterator[None]:
         raise TooSlow from error
     finally:
         if sqlite is not None:
-            sqlite.set_progress_handler(None, 0)  # type: ignore[attr-defined]
+            sqlite.set_progress_handler(None, 0)
 
 
 def _is_sqlite(connection: sa.Connection) -> bool:

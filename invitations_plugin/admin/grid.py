@@ -25,7 +25,7 @@ from ..rendering import redirect_to, wants_fragment
 from ..state import host, settings_of
 from . import words
 from .blueprint import admin, show
-from .grid_page import NONE, Links, filters_context, grid_context, total_context
+from .grid_page import NONE, Links, filters_context, grid_context, query_of, total_context, view_url
 from .jobs import running
 
 PAGE_SECONDS: Final = 5.0  # that reading a page may take
@@ -46,7 +46,7 @@ def grid() -> Response:
         name = "admin/_grid_total.html"
         return show(name, name, **total_context(query, _total(query)), is_counted=True)
     view = _view_on(query)
-    if view is not None and view.arguments and set(request.args) <= {"view"}:
+    if view is not None and set(request.args) <= {"view"} and query_of(view).state():
         return redirect_to(view_url(view))
     return _page(query, view)
 
@@ -57,12 +57,6 @@ def _view_on(query: Query) -> SavedView | None:
     if not request.args:
         return kept.default_of(session(), reader)
     return kept.find(session(), reader, int(query.view)) if int(query.view or NONE) else None
-
-
-def view_url(view: SavedView) -> str:
-    """Return the address that shows what a view keeps, as far as the grid still has it."""
-    query = read_query(view.arguments, g.inv_view.timezone)
-    return Links(replace(query, view=str(view.id))).to()
 
 
 def _page(query: Query, view: SavedView | None) -> Response:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hmac
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Final
 from urllib.parse import urlencode
 
@@ -24,6 +25,7 @@ from ..grid import (
     Query,
     Total,
     highest_id,
+    read_query,
 )
 from ..i18n import format_number, gettext, translator
 from ..models import SavedView
@@ -53,6 +55,10 @@ class Links:
         if set(arguments) <= {"view"}:
             arguments = {"view": NONE}
         return f"{path or self._path}?{urlencode(arguments)}"
+
+    def opening(self, view_id: int) -> str:
+        """Return the address that opens a saved view."""
+        return f"{self._path}?{urlencode({'view': view_id})}"
 
 
 def grid_context(query: Query, page: Page, view: SavedView | None) -> dict[str, Any]:
@@ -94,12 +100,22 @@ def total_context(query: Query, total: Total) -> dict[str, Any]:
     }
 
 
+def query_of(view: SavedView) -> Query:
+    """Return what a view keeps, as far as the grid still has it."""
+    return replace(read_query(view.arguments, g.inv_view.timezone), view=str(view.id))
+
+
+def view_url(view: SavedView) -> str:
+    """Return the address that shows what a view keeps."""
+    links = Links(query_of(view))
+    return links.to() if query_of(view).state() else links.opening(view.id)
+
+
 def _saved(query: Query, view: SavedView | None) -> dict[str, Any]:
     """Return which saved view is on, and whether the grid was changed since."""
     if view is None:
-        return {"name": gettext("All invitations"), "is_changed": False, "is_saved": False}
-    is_changed = view.arguments != query.state()
-    return {"name": view.name, "is_changed": is_changed, "is_saved": True}
+        return {"name": gettext("All invitations"), "is_changed": False}
+    return {"name": view.name, "is_changed": query_of(view).state() != query.state()}
 
 
 def _kept(query: Query) -> dict[str, str]:

@@ -101,7 +101,7 @@ def _day_text(text: str) -> str:
 
 def choices(column: Column, called: Names) -> list[tuple[str, str]]:
     """Return what a column's filter is chosen from: codes and what they are called."""
-    named: dict[str, Mapping[str, str]] = {
+    named: dict[str, Mapping[Any, str]] = {
         "status": words.STATUSES,
         "mail": words.MAIL_LABELS,
         "website": called.websites,

@@ -17,8 +17,8 @@ from ..rendering import notify, redirect_to
 from ..saved_views import BadName, NameTaken, TooMany
 from ..state import host
 from .blueprint import admin, possible_id, show
-from .grid import query_of_request, view_url
-from .grid_page import NONE, Links
+from .grid import query_of_request
+from .grid_page import NONE, Links, view_url
 
 ERRORS: Final = {
     BadName: n_("Enter a name of at most 60 characters."),
