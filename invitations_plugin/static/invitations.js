@@ -10,7 +10,7 @@
   // htmx that arrives between DOMContentLoaded and load does not start by itself.
   const start = () => document.querySelectorAll('.inv').forEach((root) => window.htmx?.process(root));
 
-  /* No inline style, no eval, no addresses in the browser's history cache, no jump; for htmx 2 and 4. */
+  /* No inline style, no eval, no addresses in the browser's history cache; for htmx 2 and 4. */
   const configure = (more) => {
     if (document.querySelector('meta[name="htmx-config"]')) return;
     const config = { includeIndicatorStyles: false, allowEval: false, historyCacheSize: 0, ...more };
@@ -35,7 +35,6 @@
     configure({
       includeIndicatorCSS: false,
       historyRestoreAsHxRequest: false,
-      scrollIntoViewOnBoost: false,
       implicitInheritance: true,
     });
   }
@@ -190,7 +189,9 @@
       paint(menu.form);
     });
   };
-  on('htmx:afterSettle htmx:after:swap', ({ target }) => {
+  on('htmx:afterSettle htmx:after:swap', (event) => {
+    const into = event.detail.ctx?.target;
+    const target = into?.isConnected ? into : event.target;
     const root = mine(target);
     if (!root || target.dataset.hxTrigger) return; // what asks again every second is not announced
     show();

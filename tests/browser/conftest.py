@@ -27,6 +27,7 @@ PATIENCE = 15_000  # milliseconds; tests wait for what a page shows, however slo
 expect.set_options(timeout=PATIENCE)
 # What Chromium says of every answer that is no 2xx: expected where the test asks for one.
 STATUS_LINE = "Failed to load resource: the server responded with a status of"
+NO_LINE = "Failed to load resource: net::ERR_FAILED"  # of a request that the test let fail
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -96,7 +97,8 @@ def visit(chromium: Browser, live: Live) -> Iterator[Callable[..., Page]]:
     complaints: list[str] = []
 
     def listen(message: ConsoleMessage) -> None:
-        if message.type in ("error", "warning") and STATUS_LINE not in message.text:
+        is_wanted = STATUS_LINE in message.text or message.text == NO_LINE
+        if message.type in ("error", "warning") and not is_wanted:
             complaints.append(message.text)
 
     def open_browser(email: str | None = None, width: int = DESK, **more: object) -> Page:
