@@ -33,6 +33,7 @@
 
   if (!script.dataset.htmx) {
     configure({
+      defaultSettleDelay: 0, // what was swapped in works at once
       includeIndicatorCSS: false,
       historyRestoreAsHxRequest: false,
       implicitInheritance: true,

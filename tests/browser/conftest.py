@@ -27,7 +27,6 @@ PATIENCE = 15_000  # milliseconds; tests wait for what a page shows, however slo
 expect.set_options(timeout=PATIENCE)
 # What Chromium says of every answer that is no 2xx: expected where the test asks for one.
 STATUS_LINE = "Failed to load resource: the server responded with a status of"
-NO_LINE = "Failed to load resource: net::ERR_FAILED"  # of a request that the test let fail
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -97,8 +96,7 @@ def visit(chromium: Browser, live: Live) -> Iterator[Callable[..., Page]]:
     complaints: list[str] = []
 
     def listen(message: ConsoleMessage) -> None:
-        is_wanted = STATUS_LINE in message.text or message.text == NO_LINE
-        if message.type in ("error", "warning") and not is_wanted:
+        if message.type in ("error", "warning") and STATUS_LINE not in message.text:
             complaints.append(message.text)
 
     def open_browser(email: str | None = None, width: int = DESK, **more: object) -> Page:

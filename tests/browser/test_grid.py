@@ -200,13 +200,6 @@ def test_while_it_loads_the_old_rows_are_dimmed_and_a_failure_can_be_tried_again
     expect(first_row(grid)).to_contain_text("friend-24")
 
 
-def test_a_line_that_is_down_is_said_with_a_way_to_try_again(grid: Page, ids: list[int]) -> None:
-    grid.route("**/*after=*", lambda route: route.abort())
-    grid.get_by_role("link", name="Next", exact=True).click()
-    expect(grid.get_by_role("alert").get_by_role("link", name="Try again")).to_be_visible()
-    expect(grid.locator("#inv-grid")).not_to_have_attribute("aria-busy", "true")
-
-
 def test_on_a_phone_rows_are_cards_and_everything_is_within_reach(
     visit: Callable[..., Page], live: Live, ids: list[int]
 ) -> None:
