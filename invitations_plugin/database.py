@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import random
 import time
-from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Final, TypeVar
 
 import sqlalchemy as sa
 from flask import current_app
@@ -18,10 +19,16 @@ T = TypeVar("T")
 
 PATIENCE = 8.0  # seconds that a request waits for its turn before it answers 503
 PASSING_STATES = {"40001", "40P01", "55P03"}  # serialization, deadlock, lock not available
+CANCELED: Final = "57014"  # PostgreSQL's state of a statement that was stopped
+STEPS: Final = 10_000  # of SQLite's machine between two looks at the clock: about a millisecond
 
 
 class Busy(Exception):
     """The database cannot be written to just now; try again in a moment."""
+
+
+class TooSlow(Exception):
+    """What was asked of the database took longer than it may."""
 
 
 def session() -> Session:
@@ -59,6 +66,40 @@ def atomically(work: Callable[[], T]) -> T:
             raise
         else:
             return result
+
+
+@contextmanager
+def time_limit(seconds: float) -> Iterator[None]:
+    """Stop what reads for longer; on PostgreSQL each statement, until the transaction ends.
+
+    :raises TooSlow: when something was stopped; the session is rolled back.
+    """
+    connection = session().connection(bind_arguments={"bind": engine()})
+    sqlite = connection.connection.dbapi_connection if _is_sqlite(connection) else None
+    if sqlite is not None:
+        end = time.monotonic() + seconds
+        sqlite.set_progress_handler(lambda: time.monotonic() > end, STEPS)
+    else:
+        limit = max(1, int(seconds * 1000))
+        connection.exec_driver_sql(f"SET LOCAL statement_timeout = {limit}")
+    try:
+        yield
+    except OperationalError as error:
+        if not _was_stopped(error):
+            raise
+        session().rollback()
+        raise TooSlow from error
+    finally:
+        if sqlite is not None:
+            sqlite.set_progress_handler(None, 0)
+
+
+def _is_sqlite(connection: sa.Connection) -> bool:
+    return connection.dialect.name == "sqlite"
+
+
+def _was_stopped(error: OperationalError) -> bool:
+    return getattr(error.orig, "sqlstate", "") == CANCELED or str(error.orig) == "interrupted"
 
 
 def insert_into(session: Session, model: type[Any]) -> Any:

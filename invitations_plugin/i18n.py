@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import cache
@@ -59,6 +59,17 @@ def ngettext(singular: str, plural: str, num: int, **variables: Any) -> str:
     """Translate a message by a number, which it may show as ``%(num)s``."""
     translated = str(_domain.get_translations().ungettext(singular, plural, num))
     return translated % {"num": format_number(num), **variables}
+
+
+def translator() -> Callable[..., str]:
+    """Return :func:`gettext` for the current locale: which one that is, is asked once."""
+    translate = _domain.get_translations().ugettext
+
+    def bound(message: str, **variables: Any) -> str:
+        translated = str(translate(message)) if message else ""
+        return translated % variables if variables else translated
+
+    return bound
 
 
 def n_(message: str) -> str:

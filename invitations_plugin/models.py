@@ -27,6 +27,7 @@ NAMING = {
 
 BigId = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 HostKey = sa.String(255)  # whatever a store calls a customer or a group
+VIEW_NAME = 60  # characters of a saved view's name
 MESSAGE_START = 40  # characters of a message that it is sorted by
 
 
@@ -383,3 +384,27 @@ class Export(Base):
     started_at: Mapped[datetime | None]
     touched_at: Mapped[datetime | None]
     ended_at: Mapped[datetime | None]
+
+
+class SavedView(Base):
+    """The grid as one member of staff likes it: the arguments of its address, under a name."""
+
+    __tablename__ = "invitations_view"
+    __table_args__ = (
+        sa.UniqueConstraint("actor_key", "name"),
+        sa.Index(
+            "ix_invitations_view_default",
+            "actor_key",
+            unique=True,
+            sqlite_where=sa.text("is_default"),
+            postgresql_where=sa.text("is_default"),
+        ),
+        {"sqlite_autoincrement": True},
+    )
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    actor_key: Mapped[str] = mapped_column(HostKey)
+    name: Mapped[str] = mapped_column(sa.String(VIEW_NAME))
+    arguments: Mapped[dict[str, str]] = mapped_column(sa.JSON())
+    is_default: Mapped[bool] = mapped_column(default=False)
+    created_at: Mapped[datetime] = mapped_column(default=now)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from flask import Response, current_app, g, make_response, request, session, url_for
@@ -12,7 +12,7 @@ from jinja2.exceptions import TemplateNotFound
 from markupsafe import Markup, escape
 
 from .host import Host, StoreView
-from .i18n import format_date, format_datetime, gettext, html_lang, ngettext
+from .i18n import format_date, format_datetime, html_lang, ngettext, translator
 
 NOTICES = "invitations_notices"
 # What breaks no theme; the rest of the policy of such a page is the store's.
@@ -72,7 +72,7 @@ def _common(view: StoreView) -> dict[str, Any]:
     host: Host = current_app.extensions["invitations"].host
     return {
         **host.context(),
-        "inv_t": translate,
+        "inv_t": _translator(),
         "inv_nt": ngettext,
         "inv_lang": html_lang(),
         "inv_base": host.base,
@@ -86,11 +86,19 @@ def _common(view: StoreView) -> dict[str, Any]:
     }
 
 
-def translate(message: str, **variables: Any) -> str:
-    """Translate for a template: markup among the variables stays markup, the rest is escaped."""
-    if not any(isinstance(value, Markup) for value in variables.values()):
-        return gettext(message, **variables)
-    return Markup(escape(gettext(message))) % variables  # noqa: S704  # escaped on both sides
+def _translator() -> Callable[..., str]:
+    """Return what translates in a template: markup among the variables stays markup.
+
+    Beside markup all the rest is escaped.
+    """
+    speak = translator()
+
+    def translate(message: str, **variables: Any) -> str:
+        if not any(isinstance(value, Markup) for value in variables.values()):
+            return speak(message, **variables)
+        return Markup(escape(speak(message))) % variables  # noqa: S704  # escaped on both sides
+
+    return translate
 
 
 def layout(host: Host) -> Template:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 from flask import Flask, current_app
 from jinja2 import Environment, Template
@@ -28,6 +28,7 @@ class State:
     checked: bool = False
     layout: Template | None = None
     mail_templates: Environment | None = None
+    row_templates: dict[Any, Template] = field(default_factory=dict)
     thread: DeliveryThread | None = None
 
 

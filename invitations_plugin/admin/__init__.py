@@ -2,7 +2,26 @@
 
 from __future__ import annotations
 
-from . import actions, create, detail, exports, jobs, views  # they bring the addresses
+from . import (  # they bring the addresses
+    actions,
+    create,
+    detail,
+    exports,
+    grid,
+    jobs,
+    saved_views,
+    views,
+)
 from .blueprint import admin
 
-__all__ = ["actions", "admin", "create", "detail", "exports", "jobs", "views"]
+__all__ = [
+    "actions",
+    "admin",
+    "create",
+    "detail",
+    "exports",
+    "grid",
+    "jobs",
+    "saved_views",
+    "views",
+]

@@ -20,6 +20,11 @@ admin = Blueprint("invitations_admin", __name__)
 # The right that each address needs; one without a line here cannot be opened at all.
 RIGHTS = {
     "grid": "view",
+    "columns": "view",
+    "filters": "view",
+    "saved_views": "view",
+    "save_view": "view",
+    "change_view": "view",
     "detail": "view",  # and then the right to create, to edit it
     "style": "view",
     "actions": "view",  # and then the right of the action

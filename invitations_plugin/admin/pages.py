@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-import hmac
-import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date
 from typing import Any
 
-from flask import g, request, url_for
+from babel.dates import format_date
+from flask import request, url_for
 
 from .. import scope
 from ..bulk import ACTIONS
-from ..database import session
 from ..exporting import FORMATS
-from ..grid import LAST, SIZES, Page, Query, highest_id
-from ..host import StoreView, Website
-from ..i18n import format_date, format_number, gettext, local
+from ..grid import COLUMN_OF, Column, Kind
+from ..host import Website
+from ..i18n import format_number, gettext, locale
 from ..models import Status
-from ..state import host, state
+from ..state import host
 from . import words
 
+GRID_PAGES = ("grid", "columns", "filters", "saved_views", "detail", "actions", "new")
 EXPORT = "export_"  # with a format behind it, the value of an action
-ID = "\0"  # stands in a text for the number of a row
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,32 +40,6 @@ class NavItem:
     label: str
     url: str
     active: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Day:
-    """A moment as a row shows it: its day for readers, all of it for programs."""
-
-    text: str
-    moment: str
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """One row of the grid."""
-
-    id: int
-    email: str
-    inviter_kind: str
-    invitee: str
-    sent: Day | None
-    registered: Day | None
-    status: str
-    status_label: str
-    website_label: str
-    group_label: str
-    url: str
-    select_label: str
 
 
 def names() -> Names:
@@ -94,7 +66,7 @@ def frame() -> dict[str, Any]:
 def _navigation() -> list[NavItem]:
     here = (request.endpoint or "").rpartition(".")[2]
     pages = (
-        (gettext("Invitations"), "grid", ("grid", "detail", "actions", "new"), "view"),
+        (gettext("Invitations"), "grid", GRID_PAGES, "view"),
         (gettext("Mass Actions"), "jobs", ("jobs", "job"), "view"),
         (gettext("Exports"), "exports", ("exports", "export"), "export"),
     )
@@ -103,37 +75,6 @@ def _navigation() -> list[NavItem]:
         for label, name, places, right in pages
         if host().may(right)
     ]
-
-
-def grid_context(query: Query, page: Page) -> dict[str, Any]:
-    """Return the context of the grid's template."""
-    called = names()
-    filters = query.filters
-    number, is_more = page.total.number, page.total.is_more
-    return {
-        "rows": lines(page.rows, called),
-        "removed": gettext("Address removed"),
-        "total": f"{format_number(number)}+" if is_more else format_number(number),
-        "number": None if is_more else number,
-        "sort": query.sort,
-        "dir": "desc" if query.descending else "asc",
-        "columns": [_column(code, query) for code in words.COLUMNS],
-        "filters": filters,
-        "chips": [_chip(name, query, called) for name in query.in_force()],
-        "clear_url": url_for("invitations_admin.grid"),
-        "sizes": [(size, _url(query, size=size), size == query.size) for size in SIZES],
-        "pager": _pager(query, page),
-        "choices": {
-            "statuses": [(code.value, gettext(text)) for code, text in words.STATUSES.items()],
-            "websites": [each for each in called.websites.items() if scope.includes(each[0])],
-            "groups": list(called.groups.items()),
-        },
-        "errors": {name: gettext(words.FILTER_ERRORS[kind]) for name, kind in query.errors.items()},
-        "actions": actions(),
-        "query_fields": list(query.as_arguments().items()),
-        "upto": highest_id(session()),
-        "selection_key": _selection_key(query),
-    }
 
 
 def actions() -> list[tuple[str, str]]:
@@ -149,99 +90,38 @@ def actions() -> list[tuple[str, str]]:
     ]
 
 
-def _selection_key(query: Query) -> str:
-    """Return what a browser may call a reader's filter: not its text, which may be an address."""
-    text = json.dumps([host().staff_key()[0], {k: query.filters[k] for k in query.in_force()}])
-    return hmac.digest(state().hash_key, text.encode(), "sha256").hex()[:16]
-
-
-def lines(rows: Sequence[Any], called: Names) -> list[Line]:
-    """Return the grid's rows with the names of their codes, and one address pattern."""
-    statuses = {code.value: gettext(text) for code, text in words.STATUSES.items()}
-    pattern = url_for("invitations_admin.detail", invitation_id=0)
-    store, removed = gettext("Store"), gettext("Address removed")
-    select = gettext("Select invitation %(id)s", id=ID)
-    day = _days()
-    return [
-        Line(
-            row.id,
-            row.email or "",
-            store if row.inviter_key == "" else removed,
-            row.invitee or "",
-            day(row.sent),
-            day(row.registered),
-            row.status,
-            statuses[row.status],
-            called.websites.get(row.website, row.website),
-            called.groups.get(row.group, row.group),
-            pattern.replace("/0/", f"/{row.id}/"),
-            select.replace(ID, str(row.id)),
-        )
-        for row in rows
-    ]
-
-
-def _days() -> Callable[[datetime | None], Day | None]:
-    """Return what makes a row's days: formatting is slow, and few days fill a page."""
-    view: StoreView = g.inv_view
-    texts: dict[date, str] = {}
-
-    def day(moment: datetime | None) -> Day | None:
-        if moment is None:
-            return None
-        on = local(moment, view).date()
-        if on not in texts:
-            texts[on] = format_date(moment, view)
-        return Day(texts[on], f"{moment.isoformat(timespec='seconds')}Z")
-
-    return day
-
-
-def _url(query: Query, **changes: Any) -> str:
-    arguments = query.as_arguments() | changes
-    return url_for(
-        "invitations_admin.grid", **{name: value for name, value in arguments.items() if value}
-    )
-
-
-def _column(code: str, query: Query) -> dict[str, Any]:
-    is_sorted = query.sort == code
-    turned = "asc" if is_sorted and query.descending else "desc"
-    first = turned if is_sorted else ("desc" if code in ("id", "sent", "registered") else "asc")
-    return {
-        "code": code,
-        "label": gettext(words.COLUMNS[code]),
-        "sort_url": _url(query, sort=code, dir=first),
-        "sorted": ("descending" if query.descending else "ascending") if is_sorted else None,
-    }
-
-
-def _chip(name: str, query: Query, called: Names) -> dict[str, str]:
-    return {
-        "label": filter_text(name, query.filters[name], called),
-        "remove_url": _url(query, **{name: ""}),
-    }
-
-
 def filter_text(name: str, text: str, called: Names) -> str:
     """Return a filter with its value in words."""
-    shown = {
-        "status": gettext(words.STATUSES[Status(text)]) if text in list(Status) else text,
-        "website": called.websites.get(text, text),
-        "group": called.groups.get(text, text),
-    }.get(name, text)
+    column = COLUMN_OF.get(name)
+    shown = text
+    if column is not None and column.kind == Kind.DAY:
+        shown = _day_text(text)
+    elif column is not None and column.kind == Kind.CHOICE:
+        shown = dict(choices(column, called)).get(text, text)
     return gettext(
         "%(label)s: %(value)s", label=gettext(words.FILTERS.get(name, name)), value=shown
     )
 
 
-def _pager(query: Query, page: Page) -> dict[str, str | None]:
-    return {
-        "first": _url(query) if page.previous else None,
-        "previous": _url(query, before=page.previous) if page.previous else None,
-        "next": _url(query, after=page.next) if page.next else None,
-        "last": _url(query, before=LAST) if page.next else None,
+def _day_text(text: str) -> str:
+    try:
+        return str(format_date(date.fromisoformat(text), "medium", locale=locale()))
+    except ValueError:
+        return text
+
+
+def choices(column: Column, called: Names) -> list[tuple[str, str]]:
+    """Return what a column's filter is chosen from: codes and what they are called."""
+    named: dict[str, Mapping[Any, str]] = {
+        "status": words.STATUSES,
+        "mail": words.MAIL_LABELS,
+        "website": {code: name for code, name in called.websites.items() if scope.includes(code)},
+        "group": called.groups,
     }
+    is_ours = column.values is not None
+    return [
+        (str(code), gettext(text) if is_ours else text) for code, text in named[column.code].items()
+    ]
 
 
 def tally(status: str, number: int) -> dict[str, str]:

@@ -27,6 +27,15 @@ MAIL_STATES = {
     MailState.PARKED: n_("Unknown whether it arrived; waits for a decision"),
     MailState.SKIPPED: n_("Not sent"),
 }
+# The same in a cell of the grid.
+MAIL_LABELS = {
+    MailState.QUEUED: n_("Queued"),
+    MailState.SENDING: n_("Being sent"),
+    MailState.DELIVERED: n_("Delivered"),
+    MailState.FAILED: n_("Failed"),
+    MailState.PARKED: n_("Unclear"),
+    MailState.SKIPPED: n_("Not sent"),
+}
 ACTIONS = {
     "discard": n_("Discard Selected"),
     "send": n_("Send Selected"),
@@ -77,24 +86,33 @@ JOB_STATES = {
 STOPPING = n_("Stopping")
 COLUMNS = {
     "id": n_("ID"),
+    "inviter": n_("Inviter"),
     "email": n_("Email"),
     "invitee": n_("Invitee"),
+    "message": n_("Message"),
     "sent": n_("Sent"),
     "registered": n_("Registered"),
+    "expires": n_("Valid Until"),
     "status": n_("Status"),
+    "mail": n_("Mail"),
     "website": n_("Valid Website"),
     "group": n_("Invitee Group"),
 }
 FILTERS = {
     "id_from": n_("ID from"),
     "id_to": n_("ID to"),
+    "inviter": n_("Inviter"),
     "email": n_("Email"),
     "invitee": n_("Invitee"),
+    "message": n_("Message"),
     "sent_from": n_("Sent since"),
     "sent_to": n_("Sent until"),
     "registered_from": n_("Registered since"),
     "registered_to": n_("Registered until"),
+    "expires_from": n_("Valid until, from"),
+    "expires_to": n_("Valid until, to"),
     "status": n_("Status"),
+    "mail": n_("Mail"),
     "website": n_("Valid Website"),
     "group": n_("Invitee Group"),
 }

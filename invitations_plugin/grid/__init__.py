@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .columns import COLUMN_OF, COLUMNS, DEFAULT_COLUMNS, FILTERS, Column, Kind
-from .pages import Page, Total, count_all, highest_id, read_page
+from .pages import LOOKED_THROUGH, Page, Total, count_all, highest_id, read_page
 from .query import (
     BIGGEST_ID,
     DENSITIES,
@@ -27,6 +27,7 @@ __all__ = [
     "FILTERS",
     "LAST",
     "LONGEST",
+    "LOOKED_THROUGH",
     "SIZES",
     "Column",
     "Condition",

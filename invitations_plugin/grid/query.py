@@ -58,7 +58,10 @@ class Condition:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """What the address of the grid asks for; ``errors`` are by the filter's name."""
+    """What the address of the grid asks for; ``errors`` are by the filter's name.
+
+    ``view`` is the id of the saved view it came from, "0" where none is wanted.
+    """
 
     filters: Mapping[str, str]
     given: Sequence[Condition]
@@ -70,6 +73,7 @@ class Query:
     before: str = ""
     columns: Sequence[str] = DEFAULT_COLUMNS
     density: str = DENSITIES[0]
+    view: str = ""
 
     @property
     def conditions(self) -> list[sa.ColumnElement[bool]]:
@@ -82,6 +86,10 @@ class Query:
 
     def as_arguments(self) -> dict[str, str]:
         """Return the address's arguments that lead here, without the page."""
+        return self.state() | ({"view": self.view} if self.view else {})
+
+    def state(self) -> dict[str, str]:
+        """Return what a saved view keeps of the address: all but the page and the view."""
         chosen = {name: value for name, value in self.filters.items() if value}
         if (self.sort, self.descending) != ("id", True):
             chosen |= {"sort": self.sort, "dir": "desc" if self.descending else "asc"}
@@ -127,6 +135,7 @@ def read_query(arguments: Mapping[str, str], timezone: str) -> Query:
         arguments.get("before", ""),
         _columns(arguments.get("columns", "")),
         density if density in DENSITIES else DENSITIES[0],
+        _view(arguments.get("view", "")),
     )
 
 
@@ -136,6 +145,14 @@ def _limits(websites: scope.Websites) -> list[Condition]:
     codes = sorted(websites)
     sign, value = ("=", codes[0]) if len(codes) == 1 else ("in", codes)
     return [Condition(COLUMNS["website"], sign, value)]
+
+
+def _view(text: str) -> str:
+    """Return a saved view's id as the address has it, "" where it cannot be one."""
+    try:
+        return str(read_number(text))
+    except BadFilter:
+        return ""
 
 
 def _columns(text: str) -> tuple[str, ...]:

@@ -10,21 +10,35 @@
   // htmx that arrives between DOMContentLoaded and load does not start by itself.
   const start = () => document.querySelectorAll('.inv').forEach((root) => window.htmx?.process(root));
 
-  /* The store's htmx is used where it has one, ours loaded where it has none. */
+  /* No inline style, no eval, no addresses in the browser's history cache; for htmx 2 and 4. */
+  const configure = (more) => {
+    if (document.querySelector('meta[name="htmx-config"]')) return;
+    const config = { includeIndicatorStyles: false, allowEval: false, historyCacheSize: 0, ...more };
+    document.head.append(Object.assign(document.createElement('meta'), {
+      name: 'htmx-config',
+      content: JSON.stringify(config),
+    }));
+  };
+
+  /* The store's htmx is used where it has one, ours loaded where it has none. The back office has ours. */
   const loadHtmx = () => {
     if (!script.dataset.htmx || window.htmx || document.querySelector('script[src*="htmx"]')) return;
-    if (!document.querySelector('meta[name="htmx-config"]')) {
-      document.head.append(Object.assign(document.createElement('meta'), {
-        name: 'htmx-config',
-        content: '{"includeIndicatorStyles":false,"allowEval":false,"historyCacheSize":0}',
-      }));
-    }
+    configure();
     document.head.append(Object.assign(document.createElement('script'), {
       src: script.dataset.htmx,
       nonce: script.nonce,
       onload: start,
     }));
   };
+
+  if (!script.dataset.htmx) {
+    configure({
+      defaultSettleDelay: 0, // what was swapped in works at once
+      includeIndicatorCSS: false,
+      historyRestoreAsHxRequest: false,
+      implicitInheritance: true,
+    });
+  }
 
   // A status that arrives with its text is not read out; one that is filled is.
   const live = Object.assign(document.createElement('p'), { className: 'inv-visually-hidden', role: 'status' });
@@ -46,14 +60,23 @@
     event.stopImmediatePropagation();
   }, true);
   on('submit', (event) => mine(event.target) && !event.defaultPrevented && busy(event.target));
-  on('htmx:beforeRequest htmx:before:request', ({ target }) => mine(target) && busy(formOf(target)));
-  on('htmx:afterRequest htmx:finally:request', ({ target, detail: { ctx, xhr } }) => {
+  // What waits for an answer: the whole grid, or else a form.
+  const gridOf = ({ ctx, target }) => [ctx ? ctx.target : target].find((node) => node?.id === 'inv-grid');
+  on('htmx:beforeRequest htmx:before:request', ({ target, detail }) => {
+    if (mine(target)) busy(gridOf(detail) ?? formOf(target));
+  });
+  on('htmx:afterRequest htmx:finally:request', ({ target, detail }) => {
+    const { ctx, xhr } = detail;
     const leaving = ctx ? ctx.hx?.redirect : xhr.getResponseHeader('HX-Redirect');
-    if (mine(target) && !leaving) idle(formOf(target));
+    if (mine(target) && !leaving) [gridOf(detail), formOf(target)].forEach(idle);
   });
 
   /* Only our own fragments are shown, whatever their status; a login page is gone to instead. */
-  const fail = (node) => mine(node)?.querySelectorAll('[data-inv-failed]').forEach((note) => { note.hidden = false; });
+  const fail = (node, again) => mine(node)?.querySelectorAll('[data-inv-failed]').forEach((note) => {
+    note.hidden = false;
+    note.querySelectorAll('a').forEach((link) => { link.href = again ?? link.href; });
+  });
+  const addressOf = ({ ctx, pathInfo }) => (ctx ? ctx.request.action : pathInfo?.finalRequestPath);
   on('htmx:beforeSwap htmx:before:swap', (event) => {
     const { ctx, xhr, requestConfig, tasks } = event.detail;
     const source = ctx ? ctx.sourceElement : requestConfig.elt;
@@ -70,10 +93,10 @@
       url: xhr.responseURL, ok: xhr.status < 300,
       redirected: xhr.responseURL !== new URL(event.detail.pathInfo.finalRequestPath, location.href).href,
     };
-    if (ok && redirected) location.assign(url); else fail(source);
+    if (ok && redirected) location.assign(url); else fail(source, addressOf(event.detail));
   });
   on('htmx:sendError htmx:timeout htmx:error', ({ type, target, detail }) => {
-    if (type !== 'htmx:error' || detail.ctx) fail(target);
+    if (type !== 'htmx:error' || detail.ctx) fail(target, addressOf(detail));
   });
 
   /* The grid's selection outlives its page: ids only, under a name that tells nothing of the filter.
@@ -89,8 +112,10 @@
     if (selected.key !== key) selected = { key, ids: new Set() };
   };
   const choose = (box, chosen) => selected.ids[chosen === !selected.all ? 'add' : 'delete'](Number(box.value));
+  const totalNow = () => document.getElementById('inv-total').dataset.invTotal;
   const paint = (form) => {
-    const { all, upto, total, ids } = selected;
+    const { all, upto, ids } = selected;
+    const total = Number.isNaN(Number(selected.total)) ? totalNow() : selected.total; // exact by now
     boxes(form).forEach((box) => {
       box.disabled = all && box.value > upto; // it came later
       box.checked = !box.disabled && ids.has(Number(box.value)) === !all;
@@ -116,8 +141,7 @@
       selected = { ...before, ids: new Set(before.ids) };
       const { value } = target;
       if (value === 'all' || value === 'none') {
-        const { dataset: { invTotal: total } } = form.querySelector('[data-inv-count]');
-        selected = { key: selected.key, all: value === 'all', upto: Number(form.elements.upto.value), total, ids: new Set() };
+        selected = { key: selected.key, all: value === 'all', upto: Number(form.elements.upto.value), total: totalNow(), ids: new Set() };
       } else if (value) {
         boxes(form).forEach((box) => box.disabled || choose(box, value === 'visible'));
       }
@@ -147,6 +171,24 @@
     setTimeout(() => form.requestSubmit());
   });
 
+  /* A panel above the grid is closed without asking the server. */
+  const close = (panel) => {
+    panel.replaceChildren();
+    document.querySelector('.inv-panels a[data-inv-opened]')?.focus();
+  };
+  on('click', (event) => {
+    const opener = event.target.closest?.('.inv-panels a');
+    opener?.parentNode.querySelectorAll('a').forEach((link) => link.toggleAttribute('data-inv-opened', link === opener));
+    const panel = event.target.closest?.('[data-inv-close]')?.closest('#inv-panel');
+    if (!panel) return;
+    event.preventDefault();
+    close(panel);
+  });
+  on('keydown', ({ key, target }) => {
+    const panel = key === 'Escape' && target.closest?.('#inv-panel');
+    if (panel) close(panel);
+  });
+
   /* What a page needs when it is shown, by the browser or by htmx. */
   const show = () => {
     document.querySelectorAll('[data-inv-select]').forEach((menu) => {
@@ -156,12 +198,21 @@
       paint(menu.form);
     });
   };
-  on('htmx:afterSettle htmx:after:swap', ({ target }) => {
+  on('htmx:afterSettle htmx:after:swap', (event) => {
+    const into = event.detail.ctx?.target;
+    const target = into?.isConnected ? into : event.target;
     const root = mine(target);
     if (!root || target.dataset.hxTrigger?.startsWith('every')) return; // what asks again every second is not announced
     show();
+    if (target.id === 'inv-total') return;
+    if (target.id === 'inv-panel' && !target.contains(document.activeElement)) {
+      target.querySelector('input:not([type="hidden"]), select, a')?.focus();
+    }
     if (document.activeElement === document.body) target.closest('[tabindex="-1"]')?.focus({ preventScroll: true });
-    say(root, [...target.querySelectorAll('[role="status"]')].map((node) => node.textContent.trim()).join(' '));
+    const isGrid = target.id === 'inv-grid';
+    if (isGrid && target.getBoundingClientRect().top < 0) target.scrollIntoView();
+    const said = target.querySelectorAll(`[role="status"]${isGrid ? ', #inv-total p' : ''}`);
+    say(root, [...said].map((node) => node.textContent.trim()).join(' '));
   });
   on('pageshow', () => {
     document.querySelectorAll('[aria-busy]').forEach((form) => mine(form) && idle(form));

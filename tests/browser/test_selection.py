@@ -45,7 +45,7 @@ def menu(page: Page) -> Locator:
 
 
 def box(page: Page, number: int) -> Locator:
-    return page.get_by_role("checkbox", name=f"Select invitation {number}", exact=True)
+    return page.get_by_role("checkbox", name=f"Select {number}", exact=True)
 
 
 def turn(page: Page, way: str, first: int) -> None:

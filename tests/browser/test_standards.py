@@ -15,6 +15,7 @@ import pytest
 from playwright.sync_api import Page
 
 from invitations_plugin.clock import now
+from invitations_plugin.grid import COLUMNS
 from invitations_plugin.lifecycle import Actor, note
 from invitations_plugin.throttle import GUESSES
 
@@ -28,6 +29,7 @@ CHECKER = TOOLS / "vnu-jar" / "build" / "dist" / "vnu.jar"
 SIGN_IN = re.compile(r"/invitations/[\w.-]+(?=/sign-in)")
 RULES = "{runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa']}"
 
+ALL = ",".join(COLUMNS)
 CUSTOMER, STAFF, ANYBODY = "veronica@example.com", "admin@example.com", None
 PAGES = {
     "list": (CUSTOMER, "/account/invitations/"),
@@ -41,6 +43,15 @@ PAGES = {
     "grid, filtered": (STAFF, "/admin/invitations/?invitee=anna&status=sent&sort=email"),
     "grid, no match": (STAFF, "/admin/invitations/?invitee=nobody"),
     "grid, bad filter": (STAFF, "/admin/invitations/?id_from=abc"),
+    "grid, all columns": (STAFF, f"/admin/invitations/?density=comfortable&columns={ALL}"),
+    "grid, filters": (STAFF, "/admin/invitations/filters?id_from=abc"),
+    "grid, filters opened": (STAFF, "open:Filters"),
+    "grid, columns": (STAFF, "/admin/invitations/columns"),
+    "grid, no column": (STAFF, "/admin/invitations/columns?order=id"),
+    "grid, columns opened": (STAFF, "open:Columns"),
+    "grid, views": (STAFF, "/admin/invitations/views"),
+    "grid, views opened": (STAFF, "open:All invitations"),
+    "grid, somebody else's view": (STAFF, "/admin/invitations/?view=999"),
     "detail": (STAFF, "/admin/invitations/1/"),
     "detail, asking": (STAFF, "/admin/invitations/1/?discard=1"),
     "detail, crowded": (STAFF, "/admin/invitations/5/"),
@@ -109,6 +120,10 @@ def filled(live: Live, sink: Sink) -> Live:
             note(db, crowded, Actor("staff", "1", "Ada Admin"), "edit", reason=said)
             note(db, crowded, Actor("system"), "defer", reason="451 later", message_id="<1@x>")
         db.commit()
+    staff = live.store.staff()
+    staff.get("/admin/invitations/views")
+    for name in ("Late", "A view with quite a long name, as long as one may have, 60 letters"[:60]):
+        staff.post("/admin/invitations/views", {"name": name, "status": "sent"})
     live.store.add_job(state="running", lease_until=now() + timedelta(hours=1), changed=1234)
     live.store.add_job(
         state="done", changed=4321, skipped={"accepted": 79}, failed=1, ended_at=now()
@@ -187,6 +202,11 @@ class Way:
 
     def export(self, path: str) -> None:
         self.confirm(path, "export_xlsx")
+
+    def open(self, name: str) -> None:
+        self.page.goto("/admin/invitations/")
+        self.page.get_by_role("link", name=name).first.click()
+        self.page.locator("main form.inv-card, main .inv-card form").first.wait_for()
 
     def review(self, path: str) -> None:
         self.page.goto(path)
