@@ -16,23 +16,23 @@ from .support.pages import Page
 from .support.rows import insert, one, row
 from .support.snapshots import contents
 from .support.stores import SUBMISSION, Store, Visitor
-from .test_protection import ADMIN, CHANGING, SHOWING
+from .test_protection import ADMIN, CHANGING, OWN, SHOWING
 
 GRID = "/admin/invitations/"
 ACTIONS = f"{GRID}actions"
 JOBS = f"{GRID}jobs/"
 NEW = f"{GRID}new"
 PAOLA = "paola@example.com"  # works for Private Sales only
-ANNA, IDA = "anna@example.com", "ida@example.com"
-CHANGES = {name: each for name, each in CHANGING.items() if name.startswith(ADMIN)}
+OTTO, IDA = "otto@example.com", "ida@example.com"
+CHANGES = {n: each for n, each in CHANGING.items() if n.startswith(ADMIN) and n not in OWN}
 SHOWS = {name: path for name, path in SHOWING.items() if name.startswith(ADMIN)}
 
 
 @pytest.fixture
 def paola(store: Store) -> Visitor:
     """Staff of Private Sales, while another website has a job, an export and an invitation."""
-    one(store, ANNA)
-    store.add_job(selection={"filters": {"invitee": ANNA}, "upto": 1, "exclude": []})
+    one(store, OTTO)
+    store.add_job(selection={"filters": {"invitee": OTTO}, "upto": 1, "exclude": []})
     store.add_export()
     visitor = store.staff(PAOLA)
     visitor.get(NEW)  # a page with a form
@@ -45,9 +45,9 @@ def private(email: str = IDA, **more: Any) -> dict[str, Any]:
 
 def filled(store: Store, endpoint: str) -> tuple[str, dict[str, str]]:
     """Return an address with the number of the other website's invitation, and what it takes."""
-    number = store.invitation(ANNA).id
+    number = store.invitation(OTTO).id
     path, data = CHANGES[endpoint]
-    given = {name: str(text).format(id=number, view="en") for name, text in data.items()}
+    given = {name: str(text).format(id=number, view="en", version=1) for name, text in data.items()}
     return path.format(id=number), given
 
 
@@ -55,11 +55,11 @@ def filled(store: Store, endpoint: str) -> tuple[str, dict[str, str]]:
 def test_no_address_shows_another_website_s_invitations(
     store: Store, paola: Visitor, endpoint: str
 ) -> None:
-    path = SHOWS[endpoint].format(id=store.invitation(ANNA).id)
+    path = SHOWS[endpoint].format(id=store.invitation(OTTO).id)
     answer = paola.get(path)
     assert answer.status_code == (404 if "{id}" in SHOWS[endpoint] else answer.status_code)
-    assert answer.status_code in (200, 404)
-    for told in (ANNA, store.inviter, "Waiting", "0 of 5,000", "5,000"):
+    assert answer.status_code in (200, 302, 404)
+    for told in (OTTO, store.inviter, "Waiting", "0 of 5,000", "5,000"):
         assert told not in answer.text
 
 
@@ -74,10 +74,11 @@ def test_no_address_changes_another_website_s_invitations(
     assert contents(store) == before
     assert answer.status_code == (404 if "{id}" in CHANGES[endpoint][0] else answer.status_code)
     assert answer.status_code < 500
-    assert ANNA not in answer.text
+    assert OTTO not in answer.text
 
 
-@pytest.mark.parametrize("endpoint", CHANGES)
+# What is sent cannot be opened again.
+@pytest.mark.parametrize("endpoint", [n for n in CHANGES if not n.endswith("reopen")])
 def test_the_same_is_carried_out_for_who_works_for_all_websites(
     store: Store, paola: Visitor, admin: Visitor, endpoint: str
 ) -> None:
@@ -100,11 +101,11 @@ def test_the_grid_has_the_own_websites_rows_total_and_choices(store: Store, paol
 
 
 @pytest.mark.parametrize(
-    "query", ["id_from=1", "invitee=anna", "website=main", "status=sent&sort=sent", "before=last"]
+    "query", ["id_from=1", "invitee=otto", "website=main", "status=sent&sort=sent", "before=last"]
 )
 def test_no_filter_leads_beyond_the_own_websites(store: Store, paola: Visitor, query: str) -> None:
     insert(store, [private(status="expired")])
-    assert ANNA not in paola.get(f"{GRID}?{query}").text
+    assert OTTO not in paola.get(f"{GRID}?{query}").text
 
 
 @pytest.mark.parametrize("chosen", [{"select": "all"}, {"select": "all", "website": "main"}, {}])
@@ -112,14 +113,14 @@ def test_an_action_is_about_the_own_websites_whatever_was_chosen(
     store: Store, paola: Visitor, chosen: dict[str, str]
 ) -> None:
     [number] = insert(store, [private()])
-    other = store.invitation(ANNA)
+    other = store.invitation(OTTO)
     given = chosen | {"action": "discard", "upto": str(number), "ids": [str(other.id), str(number)]}
     question = Page(paola.post(ACTIONS, given))
     expected = 0 if "website" in chosen else 1
     asked = "Discard 1 invitation?" if expected else "None of these can be changed"
     assert question.text("h1") == [asked]
     paola.post(ACTIONS, given | {"confirm": "1"})
-    assert store.invitation(ANNA).version == other.version
+    assert store.invitation(OTTO).version == other.version
     assert store.invitation(IDA).status == ("discarded" if expected else "sent")
 
 
@@ -127,7 +128,7 @@ def test_a_job_stays_within_the_websites_of_who_asked_for_it(
     store: Store, paola: Visitor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("invitations_plugin.admin.actions.AT_ONCE", 0)
-    number = store.invitation(ANNA).id
+    number = store.invitation(OTTO).id
     with store.session() as db:
         db.execute(sa.delete(Job))
         db.commit()
@@ -137,7 +138,7 @@ def test_a_job_stays_within_the_websites_of_who_asked_for_it(
         path = paola.post(ACTIONS, whole | chosen).location
         assert "0 of 2" in Page(paola.get(path)).text("label")
         store.run_jobs()
-    assert store.invitation(ANNA).status == "sent"
+    assert store.invitation(OTTO).status == "sent"
     assert {each.status for each in store.invitations() if each.website == "private"} == {
         "discarded"
     }

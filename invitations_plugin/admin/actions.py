@@ -12,7 +12,7 @@ from .. import bulk, jobs
 from ..bulk import ACTIONS, Outcome
 from ..database import atomically, session
 from ..events import wake_delivery
-from ..grid import BIGGEST_ID, FILTERS, Selection, next_ids, read_query
+from ..grid import BIGGEST_ID, Selection, next_ids, read_query
 from ..i18n import format_number, gettext
 from ..rendering import notify, redirect_to
 from . import exports, pages, words
@@ -124,7 +124,7 @@ def _change(action: str, selection: Selection) -> dict[str, Any]:
 
 def _fields(selection: Selection, form: MultiDict[str, str]) -> list[tuple[str, str]]:
     """Return the selection as the hidden fields of the confirmation."""
-    query = [(name, form[name]) for name in (*FILTERS, "sort", "dir", "size") if form.get(name)]
+    query = list(read_query(form, g.inv_view.timezone).as_arguments().items())
     if selection.query is None:
         return [("ids", str(each)) for each in selection.ids] + query
     excluded = [("exclude", str(each)) for each in selection.exclude]
