@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from email.utils import parseaddr
 from typing import Any
 
 import sqlalchemy as sa
@@ -31,12 +32,17 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Sender:
-    """An identity a store view may write as, such as *General Contact*."""
+    """An identity a store view may write as, such as *General Contact*.
+
+    ``name`` and ``email`` are what a mail comes from; ``reply_to`` is where answers go, where
+    that is another address.
+    """
 
     code: str
     label: str
     name: str
     email: str
+    reply_to: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -342,11 +348,13 @@ class FlaskLoginHost(Host):
 
 
 def _default_sender() -> tuple[str, str]:
-    """Read MAIL_DEFAULT_SENDER, which is an address or a pair of name and address."""
+    """Read MAIL_DEFAULT_SENDER: an address, ``Name <address>``, or a pair of both."""
     configured = current_app.config.get("MAIL_DEFAULT_SENDER")
     if isinstance(configured, (tuple, list)):
         return str(configured[0]), str(configured[1])
-    return current_app.name, str(configured or "")
+    text = str(configured or "")
+    name, email = parseaddr(text)
+    return name or current_app.name, email or text
 
 
 def _flag_reader(flag: Any) -> Callable[[Any], bool] | None:
