@@ -54,11 +54,9 @@ def faults(sender: Sender) -> list[str]:
     if not sender.email:
         found.append("it has no address")
     elif _deliverable(sender.email) is None:
-        found.append(f"{sender.email!r} is no address that mail can be sent to")
+        found.append(f"mail cannot be sent to {sender.email!r}")
     if sender.reply_to and _deliverable(sender.reply_to) is None:
-        found.append(
-            f"its reply_to {sender.reply_to!r} is no address that mail can be sent to, and is left out"
-        )
+        found.append(f"answers cannot be sent to {sender.reply_to!r}")
     return found
 
 
