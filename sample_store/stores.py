@@ -14,7 +14,11 @@ from invitations_plugin import Group, Sender, StoreView, Website
 from .models import Customer
 
 BRAND = "Linden & Lark"
-POSTAL_ADDRESS = "Linden & Lark, 12 Orchard Lane, Bath BA1 5LR, United Kingdom"
+# By website.
+POSTAL_ADDRESSES = {
+    "main": "Linden & Lark, 12 Orchard Lane, Bath BA1 5LR, United Kingdom",
+    "private": "Linden & Lark Private Sales, via dei Tigli 8, 20121 Milano, Italia",
+}
 
 GROUPS = (
     Group("general", "General"),
@@ -54,7 +58,7 @@ def _view(code: str, name: str, website: str, timezone: str, base_url: str) -> S
         locale=code,
         timezone=timezone,
         base_url=base_url,
-        postal_address=POSTAL_ADDRESS,
+        postal_address=POSTAL_ADDRESSES[website],
         privacy_url=f"{base_url}/privacy?store={code}",
         brand=BRAND,
     )
@@ -148,5 +152,4 @@ def init_app(app: Flask) -> None:
         brand=BRAND,
         current_view=current_view,
         offered_views=offered_views,
-        postal_address=POSTAL_ADDRESS,
     )

@@ -80,14 +80,19 @@ def _is_elsewhere(view: StoreView) -> bool:
     """Return whether this request came to the address of another store view than this one."""
     websites = host().websites()
     places = {each.code: place_of(base_url(each)) for site in websites for each in site.store_views}
-    here = place_of(request.url_root)
+    here = _here()
     return here != places[view.code] and here in places.values()
 
 
 def _is_left_out(view: StoreView) -> bool:
     """Return whether the store shows another store view here, though it was asked for this one."""
     is_shown = host().current_store_view().code == view.code
-    return not is_shown and place_of(request.url_root) != place_of(base_url(view))
+    return not is_shown and _here() != place_of(base_url(view))
+
+
+def _here() -> tuple[str, int | None, str] | None:
+    """Return the place this request came to; not by its URL, which some forged hosts break."""
+    return place_of(f"{request.scheme}://{request.host}{request.script_root}")
 
 
 @invitee.get("/welcome")
