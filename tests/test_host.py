@@ -277,6 +277,8 @@ def test_without_any_sign_in_the_answer_is_401() -> None:
     [
         (("The Corner", "corner@example.com"), ("The Corner", "corner@example.com")),
         ("corner@example.com", ("tests.second_host", "corner@example.com")),
+        ("The Corner <corner@example.com>", ("The Corner", "corner@example.com")),
+        ("no address", ("tests.second_host", "no address")),
         (None, ("tests.second_host", "")),
     ],
 )

@@ -109,13 +109,6 @@ def test_an_identity_that_mail_cannot_come_from_gives_way_to_the_first_that_can(
     assert faults(unfit)
 
 
-def test_an_identity_that_the_store_has_no_more_gives_way_to_the_first(
-    store: Store, mail_from: MailFrom
-) -> None:
-    store.setting("email_sender", "dismissed")
-    assert mail_from().sender == "hello@linden-lark.example.com"
-
-
 @pytest.mark.parametrize("senders", [(), (sender(""),)], ids=["none", "unfit"])
 def test_a_store_view_without_any_waits_and_stops_no_other(
     store: Store, sink: Sink, later: Callable[[timedelta], None], senders: tuple[Sender, ...]
