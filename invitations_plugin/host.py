@@ -6,11 +6,11 @@ every question for a store that uses Flask-Login and one mapped customer class.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from email.utils import parseaddr
 from typing import Any
 
 import sqlalchemy as sa
@@ -18,6 +18,8 @@ from flask import current_app, request, url_for
 from werkzeug.routing import BuildError
 
 from .database import session
+
+_NAMED = re.compile(r'\s*"?(.*?)"?\s*<([^<>]*)>\s*')  # Name <address>, as Flask-Mail takes it
 
 RIGHTS = ("view", "create", "discard", "export", "configure", "deliver", "report")
 
@@ -353,8 +355,8 @@ def _default_sender() -> tuple[str, str]:
     if isinstance(configured, (tuple, list)):
         return str(configured[0]), str(configured[1])
     text = str(configured or "")
-    name, email = parseaddr(text)
-    return name or current_app.name, email or text
+    named = _NAMED.fullmatch(text)
+    return (named[1] or current_app.name, named[2]) if named else (current_app.name, text)
 
 
 def _flag_reader(flag: Any) -> Callable[[Any], bool] | None:

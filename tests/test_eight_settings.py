@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from jinja2 import ChoiceLoader, DictLoader
 
 from invitations_plugin.models import SettingOverride
-from invitations_plugin.settings import SPECS
+from invitations_plugin.settings import SPECS, Settings
 from sample_store.models import Customer
 
 from .support.outbox import many, queue, recipients, wait_for
@@ -38,16 +38,7 @@ OTHER = {
     "email_sender": "support",
     "email_template": "other",
 }
-FIRST = {
-    "enabled": True,
-    "storefront_enabled": True,
-    "referred_group": "inviter",
-    "registration": "all",
-    "allow_message": True,
-    "max_per_send": 5,
-    "email_sender": "general",
-    "email_template": "invitation_sent",
-}
+FIRST = {name: getattr(Settings(), name) for name in OTHER}
 
 
 class Probe:
