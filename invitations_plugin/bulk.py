@@ -186,7 +186,7 @@ def send_again(session: Session, row: Invitation, actor: Actor) -> None:
 
     :raises LifecycleError: when it cannot be.
     """
-    view = store_view(row.store_view)
+    view = store_view(row.store_view, row.website)
     step = resend if may_resend(row, actor) else reopen
     step(session, row, actor, settings_of(view), mail_domain(view))
 

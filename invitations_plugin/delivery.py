@@ -174,7 +174,9 @@ def _begin(db: Session, entry: Entry) -> Message | NotNow:
     if row is None or (reason is not None and not outbox.seems_to_leave(row, reason)):
         outbox.skip(db, entry, row, str(reason))
         return NotNow.SKIPPED
-    view = store_view(row.store_view)
+    view = store_view(row.store_view, row.website)
+    if view.website != row.website:  # its link would lead nowhere
+        raise Temporary(f"The store has no website {row.website!r}.")
     settings = settings_of(view)
     turn = mailboxes.turn_of(db, row, settings)
     if turn is not None:

@@ -10,17 +10,19 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from . import migrations, searchable
 from .database import engine
-from .host import Host, arguments_of
+from .host import Host, StoreView, arguments_of
 from .links import base_url
 from .rendering import layout
+from .senders import faults, usable
+from .settings import SPECS, Settings
 from .smtp import Unreachable, connect, describe
-from .state import host
+from .state import host, settings_of
 
 
 def examine(app: Flask) -> list[str]:
     """Return what is wrong, each with its remedy; nothing when all is well."""
     findings: list[str] = []
-    for check in (_mounting, _tables, _senders, _server, _sqlite):
+    for check in (_mounting, _tables, _senders, _chosen_senders, _server, _sqlite):
         try:
             findings += check(app)
         except SQLAlchemyError as error:
@@ -49,9 +51,8 @@ def check_host(app: Flask) -> None:
         raise RuntimeError(f"The host's registration endpoints do not exist: {unknown}.")
     _check_customer_page(store)
     layout(store)
-    for website in store.websites():
-        for view in website.store_views:
-            base_url(view)
+    for view in _store_views():
+        base_url(view)
 
 
 def _check_customer_page(store: Host) -> None:
@@ -83,15 +84,30 @@ def _tables(app: Flask) -> Iterator[str]:
 
 def _senders(app: Flask) -> Iterator[str]:
     remedy = "set MAIL_DEFAULT_SENDER or the host's senders()."
-    for view in (view for website in host().websites() for view in website.store_views):
+    for view in _store_views():
         senders = host().senders(view)
-        if not senders:
-            yield f"The store view {view.code} has no sender: {remedy}"
         for sender in senders:
-            if "@" not in sender.email:
-                yield (
-                    f"The sender {sender.label} of store view {view.code} has no address: {remedy}"
-                )
+            for fault in faults(sender):
+                yield f"The sender {sender.label} of store view {view.code}: {fault}; {remedy}"
+        if not usable(senders):
+            yield f"The store view {view.code} has no sender, so its mail waits: {remedy}"
+
+
+def _chosen_senders(app: Flask) -> Iterator[str]:
+    if migrations.current(app) != migrations.newest():
+        return  # the settings cannot be read, which is said already
+    for view in _store_views():
+        senders, code = host().senders(view), settings_of(view).email_sender
+        is_known = code in {sender.code for sender in senders} or code == Settings().email_sender
+        if not is_known and (found := usable(senders)):
+            yield (
+                f"The store view {view.code} has no sender {code!r} (any more), so {found[0].label}"
+                f" is used: choose another one by the setting {SPECS['email_sender'].label!r}."
+            )
+
+
+def _store_views() -> list[StoreView]:
+    return [view for website in host().websites() for view in website.store_views]
 
 
 def _server(app: Flask) -> Iterator[str]:

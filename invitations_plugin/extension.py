@@ -7,6 +7,7 @@ from typing import Any
 
 from flask import Flask
 
+from .addresses import BadAddress, parse_address
 from .admin import admin
 from .cli import commands
 from .doctor import check_host
@@ -28,6 +29,7 @@ from .workers import start_delivery
 CONFIG: dict[str, tuple[Any, str]] = {
     "HASH_KEY": (None, "Key of the address hashes, at least 32 characters; it never changes."),
     "BASE_URL": (None, "Address of the store, for links in mail of store views without one."),
+    "RETURN_PATH": (None, "Address that bounces go to; without it, the sender's own."),
     "BIND_KEY": (None, "Flask-SQLAlchemy bind that the customers, and so our tables, live on."),
     "DELIVERY": ("thread", "Who sends mail: thread (in this process) or none (a worker does)."),
     "STRICT_POLICY": (False, "Strict Content-Security-Policy under the store's base too."),
@@ -111,6 +113,17 @@ def _load_config(app: Flask) -> None:
         app.config.setdefault(key, value)
     if app.config["INVITATIONS_DELIVERY"] not in ("thread", "none"):
         raise RuntimeError("INVITATIONS_DELIVERY may be 'thread' or 'none'.")
+    app.config["INVITATIONS_RETURN_PATH"] = _read_address(app, "INVITATIONS_RETURN_PATH")
+
+
+def _read_address(app: Flask, key: str) -> str | None:
+    given = app.config[key]
+    try:
+        return parse_address(str(given)).delivery if given else None
+    except BadAddress:
+        raise RuntimeError(
+            f"{key} is {given!r}, but must be one bare address, such as bounces@example.com."
+        ) from None
 
 
 def _hash_key(app: Flask) -> bytes:

@@ -13,7 +13,7 @@ from .database import session
 from .lifecycle import MOVES
 from .links import INVITATION, BadLink, unsign
 from .models import Invitation
-from .state import host, state
+from .state import host, settings_of, state
 
 KEY = "invitations_link"
 AWAITED = "invitations_sign_in"  # the visitor who followed the link was signed out
@@ -116,11 +116,19 @@ def held_link() -> str:
 
 
 def held() -> Invitation | None:
-    """Return the invitation this visitor may accept here, None without one."""
+    """Return the invitation this visitor may accept here, None without one.
+
+    None, too, while invitations are off; the link is kept for when they are on again.
+    """
     link = held_link()
-    row = find(link) if link else None
+    row = find(link) if link and _is_on() else None
     # A link never gives what belongs to another website.
     return row if row is not None and row.website == host().current_store_view().website else None
+
+
+def _is_on() -> bool:
+    with session().no_autoflush:
+        return settings_of(host().current_store_view()).enabled
 
 
 def find_unlinked(email: str) -> Invitation | None:

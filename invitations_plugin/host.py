@@ -6,6 +6,7 @@ every question for a store that uses Flask-Login and one mapped customer class.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,6 +20,8 @@ from werkzeug.routing import BuildError
 from .database import session
 
 BATCH = 900  # values in one IN (...): below the limit of any database
+_NAMED = re.compile(r'\s*"?(.*?)"?\s*<([^<>]*)>\s*')  # Name <address>, as Flask-Mail takes it
+
 RIGHTS = ("view", "create", "discard", "export", "configure", "deliver", "report")
 
 
@@ -32,12 +35,17 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Sender:
-    """An identity a store view may write as, such as *General Contact*."""
+    """An identity a store view may write as, such as *General Contact*.
+
+    ``name`` and ``email`` are what a mail comes from; ``reply_to`` is where answers go, where
+    that is another address.
+    """
 
     code: str
     label: str
     name: str
     email: str
+    reply_to: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -397,11 +405,13 @@ def arguments_of(endpoint: str) -> set[str]:
 
 
 def _default_sender() -> tuple[str, str]:
-    """Read MAIL_DEFAULT_SENDER, which is an address or a pair of name and address."""
+    """Read MAIL_DEFAULT_SENDER: an address, ``Name <address>``, or a pair of both."""
     configured = current_app.config.get("MAIL_DEFAULT_SENDER")
     if isinstance(configured, (tuple, list)):
         return str(configured[0]), str(configured[1])
-    return current_app.name, str(configured or "")
+    text = str(configured or "")
+    named = _NAMED.fullmatch(text)
+    return (named[1] or current_app.name, named[2]) if named else (current_app.name, text)
 
 
 def _flag_reader(flag: Any) -> Callable[[Any], bool] | None:

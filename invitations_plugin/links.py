@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import hashlib
+from functools import lru_cache
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, quote, urlsplit
 
 from flask import current_app
 from itsdangerous import BadSignature, Signer
 from itsdangerous.encoding import base64_decode, base64_encode
 
+from .addresses import parse_domain
 from .host import StoreView
 
 INVITATION = "invitations.link"
 OPT_OUT = "invitations.opt-out"
 LONGEST = 200
+USUAL_PORTS = {"http": 80, "https": 443}
+UNQUOTED = "/%:@!$&'()*+,;=~"  # what may stand in a path as it is (RFC 3986)
 
 
 class BadLink(ValueError):
@@ -59,19 +63,46 @@ def base_url(view: StoreView) -> str:
     config = current_app.config
     given = view.base_url or config["INVITATIONS_BASE_URL"]
     if given:
-        parts = urlsplit(given)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
+        parts = _read(str(given))
+        if parts is None:
             raise RuntimeError(
                 f"The store's address {given!r} is not one: write it with its scheme, for"
                 " example 'https://shop.example.com'."
             )
-        return str(given).rstrip("/")
+        return parts.geturl()
     if config.get("SERVER_NAME"):
         return f"{config['PREFERRED_URL_SCHEME']}://{config['SERVER_NAME']}"
     raise RuntimeError(
         "Mail needs the store's address: give the store view a base_url, or set"
         " INVITATIONS_BASE_URL (or SERVER_NAME), for example 'https://shop.example.com'."
     )
+
+
+@lru_cache(maxsize=256)
+def _read(url: str) -> SplitResult | None:
+    """Return an address in ASCII, its domain as IDNA 2008 has it, None for what is none."""
+    try:
+        parts = urlsplit(url)
+        name, port = parts.hostname or "", parts.port
+        name = name if name.isascii() else parse_domain(name)
+    except ValueError:
+        return None
+    if not name or parts.scheme not in ("http", "https") or "@" in parts.netloc:
+        return None
+    netloc = (f"[{name}]" if ":" in name else name) + (f":{port}" if port else "")
+    return SplitResult(parts.scheme, netloc, quote(parts.path, safe=UNQUOTED).rstrip("/"), "", "")
+
+
+def place_of(url: str) -> tuple[str, int | None, str] | None:
+    """Return host, port and path of an address, None for what is none.
+
+    Without the scheme: behind a proxy that ends TLS a request does not know it.
+    """
+    parts = _read(url)
+    if parts is None:
+        return None
+    port = None if parts.port == USUAL_PORTS[parts.scheme] else parts.port
+    return str(parts.hostname), port, parts.path
 
 
 def absolute_url(view: StoreView, endpoint: str, **values: Any) -> str:

@@ -12,6 +12,7 @@ from .host import Sender, StoreView
 from .i18n import format_date, gettext, html_lang, ngettext, speaking
 from .links import INVITATION, OPT_OUT, absolute_url, sign
 from .models import Invitation
+from .senders import choose
 from .settings import Settings
 from .smtp import Message
 from .state import host, state
@@ -49,6 +50,7 @@ def invitation_sent(
         subject=subject,
         recipient=address,
         sender=(sender.name, sender.email),
+        reply_to=sender.reply_to,
         text=text,
         html=html,
         message_id=message_id,
@@ -57,9 +59,11 @@ def invitation_sent(
 
 
 def sender_of(view: StoreView, settings: Settings) -> Sender:
-    """Return the configured identity of a store view, its first one when that is gone."""
-    senders = host().senders(view)
-    return next((each for each in senders if each.code == settings.email_sender), senders[0])
+    """Return the configured identity of a store view, its first usable one without that.
+
+    :raises NoSender: when mail can come from none.
+    """
+    return choose(host().senders(view), settings.email_sender)
 
 
 def _headers(out_link: str) -> dict[str, str]:

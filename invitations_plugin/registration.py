@@ -325,7 +325,7 @@ def _check(customer: Any, *, is_registration: bool) -> Invitation | None:
     """Return the invitation a new customer comes by, None for one who comes without."""
     with host_session().no_autoflush:
         settings, row = _settings(), held()
-    if row is None or not settings.enabled or _is_made_by_another(customer):
+    if row is None or _is_made_by_another(customer):
         _check_uninvited()
         return None
     anything_goes = settings.registered_address != INVITED_ADDRESS_ONLY

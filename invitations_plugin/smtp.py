@@ -63,6 +63,7 @@ class Message(flask_mail.Message):
     """One mail to one recipient, with headers that hold exactly what they are given.
 
     :param sender: display name and address.
+    :param reply_to: where answers go, where that is another address.
     :param headers: further headers; the caller takes them from configuration.
     """
 
@@ -75,6 +76,7 @@ class Message(flask_mail.Message):
         text: str,
         html: str,
         message_id: str,
+        reply_to: str = "",
         headers: dict[str, str] | None = None,
     ) -> None:
         super().__init__(
@@ -83,6 +85,7 @@ class Message(flask_mail.Message):
             sender=sender[1],
             body=text,
             html=html,
+            reply_to=reply_to or None,
             extra_headers=headers or {},
         )
         self.sender_name = clean_line(sender[0])
@@ -100,7 +103,9 @@ class Message(flask_mail.Message):
 
     def _headers(self) -> str:
         """Write the headers out: the library folds a link, and reads a name once more."""
+        answers = {"Reply-To": _address(str(self.reply_to))} if self.reply_to else {}
         given = {
+            **answers,
             "To": _address(str(self.recipients[0])),
             "Date": format_datetime(datetime.now(UTC)),
             "Message-ID": self.msgId,
@@ -177,7 +182,8 @@ class Connection(flask_mail.Connection):
             raise Permanent(f"The address cannot be written to: {describe(error)}") from error
         content, answer = message.as_bytes(), ""
         if self.host is not None:
-            self._envelope(self.host, str(message.sender), str(message.recipients[0]))
+            bounces_to = current_app.config.get("INVITATIONS_RETURN_PATH") or message.sender
+            self._envelope(self.host, str(bounces_to), str(message.recipients[0]))
             answer = self._data(self.host, content)
         self.num_emails += 1
         tell(flask_mail.email_dispatched, message=message)

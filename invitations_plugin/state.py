@@ -10,6 +10,7 @@ from jinja2 import Environment, Template
 
 from .database import session
 from .host import Host, StoreView
+from .senders import usable
 from .settings import Settings, effective
 
 if TYPE_CHECKING:
@@ -48,13 +49,25 @@ def settings_of(view: StoreView) -> Settings:
     return effective(session(), view)
 
 
-def store_view(code: str) -> StoreView:
-    """Return a store view by its code; the default one where the store has it no more."""
+def store_view(code: str, website: str = "") -> StoreView:
+    """Return a store view by its code, where it is (still) one of this website's.
+
+    Where the store has it no more, the website's default one; where the website is gone
+    as well, or none was named, the store's.
+    """
     websites = host().websites()
-    views = {view.code: view for website in websites for view in website.store_views}
-    return views.get(code) or websites[0].store_views[0]
+    views = {view.code: view for each in websites for view in each.store_views}
+    own = next((each for each in websites if each.code == website), None)
+    found = views.get(code)
+    if own is not None and (found is None or found.website != website):
+        return own.store_views[0]
+    return found or websites[0].store_views[0]
 
 
 def mail_domain(view: StoreView) -> str:
-    """Return the domain that a store view's Message-IDs carry: the one it writes from."""
-    return host().senders(view)[0].email.rpartition("@")[2] or "localhost"
+    """Return the domain that a store view's Message-IDs carry.
+
+    That of its first usable sender, whichever the settings choose.
+    """
+    found = usable(host().senders(view))
+    return found[0].email.rpartition("@")[2].lower() if found else "localhost"

@@ -81,7 +81,8 @@ def _greet(app: Flask, mail: catcher.Catcher | None) -> None:
 
 def _accounts(app: Flask) -> list[tuple[str, str]]:
     groups = {group.code: group.name for group in stores.GROUPS}
-    websites = {site.code: site.name for site in stores.websites(app.config["STORE_BASE_URL"])}
+    with app.app_context():
+        websites = {site.code: site.name for site in stores.all_websites()}
     customers = [
         (email, f"customer of {websites[website]}, {groups[group]}")
         for email, _, website, group, _ in demo.CUSTOMERS

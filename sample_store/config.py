@@ -18,6 +18,8 @@ TEXTS = (
     "INVITATIONS_BASE_URL",
     "INVITATIONS_HASH_KEY",
     "SECRET_KEY",
+    "STORE_URL_MAIN",
+    "STORE_URL_PRIVATE",
 )
 MAIL_TEXTS = ("MAIL_SERVER", "MAIL_USERNAME", "MAIL_PASSWORD", "MAIL_DEFAULT_SENDER")
 LOOPBACK = "127.0.0.1"
@@ -45,6 +47,8 @@ def read(environ: Mapping[str, str], given: Mapping[str, Any]) -> dict[str, Any]
     url = settings.get("DATABASE_URL") or f"sqlite:///{instance / 'store.sqlite'}"
     settings.setdefault("SQLALCHEMY_DATABASE_URI", driver_url(url))
     settings["STORE_BASE_URL"] = settings.get("INVITATIONS_BASE_URL") or base_url(settings)
+    for website in ("STORE_URL_MAIN", "STORE_URL_PRIVATE"):
+        settings.setdefault(website, settings["STORE_BASE_URL"])
     settings.setdefault("SESSION_COOKIE_SECURE", settings["STORE_BASE_URL"].startswith("https:"))
     return settings
 

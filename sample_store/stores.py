@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from urllib.parse import urlsplit
 
 from flask import Flask, current_app, has_request_context, request, session
 from flask_babel import Babel
@@ -13,7 +14,11 @@ from invitations_plugin import Group, Sender, StoreView, Website
 from .models import Customer
 
 BRAND = "Linden & Lark"
-POSTAL_ADDRESS = "Linden & Lark, 12 Orchard Lane, Bath BA1 5LR, United Kingdom"
+# By website.
+POSTAL_ADDRESSES = {
+    "main": "Linden & Lark, 12 Orchard Lane, Bath BA1 5LR, United Kingdom",
+    "private": "Linden & Lark Private Sales, via dei Tigli 8, 20121 Milano, Italia",
+}
 
 GROUPS = (
     Group("general", "General"),
@@ -33,11 +38,11 @@ SENDERS = (
 
 
 @lru_cache
-def websites(base_url: str) -> tuple[Website, ...]:
-    """Return the websites as they are reached under an address."""
-    english = _view("en", "English", "main", "Europe/London", base_url)
-    french = _view("fr", "Français", "main", "Europe/Paris", base_url)
-    italian = _view("it", "Italiano", "private", "Europe/Rome", base_url)
+def websites(main_url: str, private_url: str) -> tuple[Website, ...]:
+    """Return the websites as they are reached, each under its address or both under one."""
+    english = _view("en", "English", "main", "Europe/London", main_url)
+    french = _view("fr", "Français", "main", "Europe/Paris", main_url)
+    italian = _view("it", "Italiano", "private", "Europe/Rome", private_url)
     return (
         Website("main", "Main Website", (english, french)),
         Website("private", "Private Sales", (italian,)),
@@ -53,7 +58,7 @@ def _view(code: str, name: str, website: str, timezone: str, base_url: str) -> S
         locale=code,
         timezone=timezone,
         base_url=base_url,
-        postal_address=POSTAL_ADDRESS,
+        postal_address=POSTAL_ADDRESSES[website],
         privacy_url=f"{base_url}/privacy?store={code}",
         brand=BRAND,
     )
@@ -61,7 +66,8 @@ def _view(code: str, name: str, website: str, timezone: str, base_url: str) -> S
 
 def all_websites() -> tuple[Website, ...]:
     """Return the websites of the running app."""
-    return websites(current_app.config["STORE_BASE_URL"])
+    config = current_app.config
+    return websites(config["STORE_URL_MAIN"], config["STORE_URL_PRIVATE"])
 
 
 def views() -> dict[str, StoreView]:
@@ -85,12 +91,16 @@ def senders(view: StoreView) -> tuple[Sender, ...]:
 
 
 def current_view() -> StoreView:
-    """Return the store view of this request: the chosen one, within a customer's website."""
+    """Return the store view of this request: the chosen one, within the website.
+
+    By ``?store=CODE`` or else the session; whoever asks before the session knows is told alike.
+    """
     if not has_request_context():
         return default_view("")
-    chosen = views().get(session.get("store", "")) or default_view("")
-    own = own_website()
-    return chosen if own in (None, chosen.website) else default_view(str(own))
+    asked = views().get(request.args.get("store", ""))
+    chosen = asked or views().get(session.get("store", "")) or default_view("")
+    website = own_website() or website_here()
+    return chosen if website in (None, chosen.website) else default_view(str(website))
 
 
 def own_website() -> str | None:
@@ -99,10 +109,22 @@ def own_website() -> str | None:
     return user.website_code if isinstance(user, Customer) else None
 
 
+def website_here() -> str | None:
+    """Return the website of this request's address, None where both have it, or neither."""
+    here = (request.host, request.script_root)
+    found = {view.website for view in views().values() if _place(view) == here}
+    return found.pop() if len(found) == 1 else None
+
+
+def _place(view: StoreView) -> tuple[str, str]:
+    parts = urlsplit(view.base_url or "")
+    return parts.netloc, parts.path.rstrip("/")
+
+
 def offered_views() -> list[StoreView]:
     """Return the store views to choose from; a customer stays on her own website."""
-    own = own_website()
-    return [view for view in views().values() if own in (None, view.website)]
+    website = own_website() or website_here()
+    return [view for view in views().values() if website in (None, view.website)]
 
 
 def enter(view: StoreView) -> None:
@@ -130,5 +152,4 @@ def init_app(app: Flask) -> None:
         brand=BRAND,
         current_view=current_view,
         offered_views=offered_views,
-        postal_address=POSTAL_ADDRESS,
     )

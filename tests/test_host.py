@@ -280,6 +280,11 @@ def test_without_any_sign_in_the_answer_is_401() -> None:
     [
         (("The Corner", "corner@example.com"), ("The Corner", "corner@example.com")),
         ("corner@example.com", ("tests.second_host", "corner@example.com")),
+        ("The Corner <corner@example.com>", ("The Corner", "corner@example.com")),
+        ('"Corner, Inc" <corner@example.com>', ("Corner, Inc", "corner@example.com")),
+        ("<corner@example.com>", ("tests.second_host", "corner@example.com")),
+        ("no address", ("tests.second_host", "no address")),
+        ("a@example.com, b@example.com", ("tests.second_host", "a@example.com, b@example.com")),
         (None, ("tests.second_host", "")),
     ],
 )

@@ -10,8 +10,6 @@ import shutil
 import ssl
 import subprocess
 from collections.abc import Callable, Iterator
-from email.header import decode_header, make_header
-from email.utils import parseaddr
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +30,7 @@ from invitations_plugin.smtp import (
 )
 from invitations_plugin.text import clean_line
 
-from .support.sink import Sink
+from .support.sink import Sink, name_and_address
 
 APP = Flask(__name__)  # for what needs an app, but no server
 MakeApp = Callable[..., Flask]
@@ -77,13 +75,6 @@ def read(content: bytes) -> email.message.EmailMessage:
 def lines(text: str) -> list[str]:
     """Split at what ends a line in a mail, whether or not the last line has its end."""
     return re.split("\r\n|\r|\n", re.sub("(\r\n|\r|\n)$", "", text))
-
-
-def name_and_address(content: bytes) -> tuple[str, str]:
-    """Read From as mail programs do: first the address, then what the name decodes to."""
-    raw = email.message_from_bytes(content)["From"].replace("\r\n", "")
-    name, address = parseaddr(raw)
-    return str(make_header(decode_header(name))), address
 
 
 def test_a_mail_arrives_with_envelope_and_both_parts(make_app: MakeApp, sink: Sink) -> None:

@@ -13,7 +13,7 @@ from ..events import announce, tell
 from ..held import find, held, held_elsewhere, held_link, hold, public_id_of, read, release
 from ..host import StoreView
 from ..lifecycle import Changed, IllegalMove, ask, decline
-from ..links import OPT_OUT, BadLink, unsign
+from ..links import OPT_OUT, BadLink, absolute_url, base_url, place_of, unsign
 from ..models import Invitation, Status
 from ..opt_outs import opt_out as keep_out
 from ..protection import protect
@@ -27,6 +27,7 @@ invitee = Blueprint("invitations_invitee", __name__)
 
 
 OPT_OUT_ENDPOINT = "invitations_invitee.opt_out"
+LED = "led"  # marks the address of a visitor who came by another website's
 
 
 def admit() -> None:
@@ -44,9 +45,8 @@ def follow(link: str) -> Any:
     row = find(link)
     if row is None:
         return _dead_link()
-    host().enter_store_view(store_view(row.store_view))
-    hold(link)
-    return redirect(url_for("invitations_invitee.welcome"))
+    view = store_view(row.store_view, row.website)
+    return _lead_home(view, link) or redirect(url_for("invitations_invitee.welcome"))
 
 
 @invitee.get("/<link>/sign-in")
@@ -55,10 +55,44 @@ def sign_in(link: str) -> Any:
     row = read(link)
     if row is None:
         return _dead_link()
-    view = store_view(row.store_view)
+    view = store_view(row.store_view, row.website)
+    return _lead_home(view, link) or redirect(_login_url(view) or host().home_url())
+
+
+def _lead_home(view: StoreView, link: str) -> Response | None:
+    """Enter an invitation's store view with its link; where that is elsewhere, lead there.
+
+    Once only: a store whose proxy hides the address that a visitor sees must not send
+    anybody round in circles.
+    """
+    home = absolute_url(view, str(request.endpoint), link=link, **{LED: 1})
+    was_led = LED in request.args
+    if not was_led and _is_elsewhere(view):
+        return redirect_to(home)
     host().enter_store_view(view)
+    if not was_led and _is_left_out(view):
+        return redirect_to(home)
     hold(link)
-    return redirect(_login_url(view) or host().home_url())
+    return None
+
+
+def _is_elsewhere(view: StoreView) -> bool:
+    """Return whether this request came to the address of another store view than this one."""
+    websites = host().websites()
+    places = {each.code: place_of(base_url(each)) for site in websites for each in site.store_views}
+    here = _here()
+    return here != places[view.code] and here in places.values()
+
+
+def _is_left_out(view: StoreView) -> bool:
+    """Return whether the store shows another store view here, though it was asked for this one."""
+    is_shown = host().current_store_view().code == view.code
+    return not is_shown and _here() != place_of(base_url(view))
+
+
+def _here() -> tuple[str, int | None, str] | None:
+    """Return the place this request came to; not by its URL, which some forged hosts break."""
+    return place_of(f"{request.scheme}://{request.host}{request.script_root}")
 
 
 @invitee.get("/welcome")

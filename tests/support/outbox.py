@@ -49,9 +49,9 @@ def recipients(sink: Sink) -> list[str]:
     return [address for mail in sink.mails for address in mail.recipients]
 
 
-def wait_for(happened: Callable[[], bool]) -> None:
+def wait_for(happened: Callable[[], bool], seconds: float = 30) -> None:
     """Wait until something is so; the end of the test run judges how long."""
-    end = time.monotonic() + 30
+    end = time.monotonic() + seconds
     while not happened():
         assert time.monotonic() < end, "waited in vain"
         time.sleep(0.02)

@@ -43,9 +43,9 @@ def start(store: Store, sink: Sink, *arguments: str, **more: str) -> subprocess.
 
 
 @contextmanager
-def flask_worker(store: Store, sink: Sink) -> Iterator[subprocess.Popen[str]]:
+def flask_worker(store: Store, sink: Sink, **more: str) -> Iterator[subprocess.Popen[str]]:
     """Run a worker from its first word until it was told to end, and see it end well."""
-    with start(store, sink, "worker", PYTHONUNBUFFERED="1") as process:
+    with start(store, sink, "worker", PYTHONUNBUFFERED="1", **more) as process:
         try:
             assert process.stdout is not None
             assert "Ctrl-C ends it" in process.stdout.readline()

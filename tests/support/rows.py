@@ -68,8 +68,11 @@ def insert(store: Store, rows: Iterable[Mapping[str, Any]]) -> list[int]:
 
 
 def one(store: Store, email: str = "anna@example.com", status: str = "sent", **more: Any) -> int:
-    """Write one row of the store's inviter; return its id."""
-    return insert(store, [row(email, status, **by(store), **more)])[0]
+    """Write one row of the store's inviter, on its first website; return its id."""
+    with store.session():
+        view = host().websites()[0].store_views[0]
+    here = {"website": view.website, "store_view": view.code}
+    return insert(store, [row(email, status, **here | by(store) | more)])[0]
 
 
 def ago(**much: float) -> datetime:

@@ -10,7 +10,9 @@ import ssl
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from email.header import decode_header, make_header
 from email.message import EmailMessage
+from email.utils import parseaddr
 from types import TracebackType
 from typing import Any
 
@@ -18,6 +20,13 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
 LINK = re.compile(r"https?://\S+?/invitations/[\w.-]+(?=\s)")
+
+
+def name_and_address(content: bytes) -> tuple[str, str]:
+    """Read From as mail programs do: first the address, then what the name decodes to."""
+    raw = email.message_from_bytes(content)["From"].replace("\r\n", "")
+    name, address = parseaddr(raw)
+    return str(make_header(decode_header(name))), address
 
 
 @dataclass
