@@ -36,7 +36,8 @@ def _readable(form: MultiDict[str, str]) -> MultiDict[str, str]:
     )
 
 
-def _cleaned(text: str | None) -> str | None:
+def cleaned(text: str | None) -> str | None:
+    """Return a field's text as :func:`~invitations_plugin.text.clean` leaves it."""
     return clean(text) if text else text
 
 
@@ -50,8 +51,8 @@ class SendForm(FlaskForm):  # type: ignore[misc]
 
     # The labels are the templates'; without one, WTForms translates the field's name.
     emails = FieldList(StringField(""), "", min_entries=1)
-    message = TextAreaField("", filters=[_cleaned])
-    submission = HiddenField("", filters=[_cleaned, _known_key])
+    message = TextAreaField("", filters=[cleaned])
+    submission = HiddenField("", filters=[cleaned, _known_key])
 
     def __init__(self, *, allow_message: bool, **kwargs: Any) -> None:
         kwargs.setdefault("formdata", _readable(request.form) if request.form else None)
@@ -110,7 +111,7 @@ class AddForm(FlaskForm):  # type: ignore[misc]
     """Staff's form: many addresses at once, from which store view, into which group."""
 
     emails = TextAreaField("")
-    message = TextAreaField("", filters=[_cleaned])
+    message = TextAreaField("", filters=[cleaned])
     store_view = SelectField("", validate_choice=False)
     group = SelectField("", validate_choice=False)
     submission = HiddenField("")

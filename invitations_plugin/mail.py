@@ -48,6 +48,12 @@ EXAMPLES: dict[str, tuple[str, dict[str, Any]]] = {
 }
 
 
+def template_choices(kind: Kind = INVITATION) -> list[tuple[str, str]]:
+    """Return code and name of every template of a kind: shipped ones, then those of staff."""
+    shipped = [(code, mail_shipped.label(code, kind)) for code in mail_shipped.folders(kind)]
+    return shipped + [(each.code, each.name) for each in mail_templates.listed(session(), kind)]
+
+
 def invitation_sent(
     row: Invitation, view: StoreView, settings: Settings, message_id: str
 ) -> Message:

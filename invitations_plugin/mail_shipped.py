@@ -12,7 +12,7 @@ from jinja2 import Environment, FileSystemLoader
 from markupsafe import escape
 
 from .i18n import LANGUAGES, gettext, in_language, ngettext
-from .mail_kinds import KINDS, Kind
+from .mail_kinds import INVITATION, KINDS, Kind
 from .mail_rules import HTML, Content
 from .state import state
 
@@ -33,6 +33,11 @@ def folders(kind: Kind) -> list[str]:
     found = {match[1] for match in matches if match is not None}
     others = {each.default for each in KINDS.values() if each != kind}
     return [kind.default, *sorted(found - others - {kind.default})]
+
+
+def label(code: str, kind: Kind = INVITATION) -> str:
+    """Return what a shipped template is called: a store's own by its folder."""
+    return gettext(kind.label) if code == kind.default else code.replace("_", " ").capitalize()
 
 
 def render(code: str, variables: Mapping[str, Any]) -> Content:

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from . import actions, create, jobs, views  # they bring the addresses
+from . import (  # they bring the addresses
+    actions,
+    create,
+    jobs,
+    template_versions,
+    templates,
+    views,
+)
 from .blueprint import admin
 
-__all__ = ["actions", "admin", "create", "jobs", "views"]
+__all__ = ["actions", "admin", "create", "jobs", "template_versions", "templates", "views"]

@@ -28,7 +28,19 @@ RIGHTS = {
     "discard": "discard",
     "send": "create",
     "new": "create",
+    "templates": "configure",
+    "template_new": "configure",
+    "template": "configure",
+    "template_preview": "configure",
+    "template_versions": "configure",
+    "template_version": "configure",
+    "template_restore": "configure",
+    "template_language": "configure",
+    "template_delete": "configure",
+    "template_mended": "configure",
 }
+# Forms whose texts may be longer than a form usually is, in bytes; read before the form is.
+LARGE = {"template": 4 * 1024 * 1024, "template_preview": 4 * 1024 * 1024}
 
 
 def admit() -> Response | None:
@@ -38,7 +50,9 @@ def admit() -> Response | None:
         return sign_in_first(host(), "invitations_admin.grid")
     if not host().is_staff():
         abort(403)
-    need(RIGHTS[(request.endpoint or "").rpartition(".")[2]])
+    here = (request.endpoint or "").rpartition(".")[2]
+    need(RIGHTS[here])
+    request.max_form_memory_size = LARGE.get(here, request.max_form_memory_size)
     return None
 
 
@@ -48,7 +62,8 @@ def need(right: str) -> None:
         abort(403)
 
 
-protect(admin, "admin", admit, own=("invitations_admin.new",))
+OWN = ("new", "template", "template_new", "template_preview")
+protect(admin, "admin", admit, own=tuple(f"invitations_admin.{name}" for name in OWN))
 
 
 @admin.errorhandler(Forbidden)

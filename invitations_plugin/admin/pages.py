@@ -22,6 +22,7 @@ from ..looking_over import Review, Verdict
 from ..models import History, Invitation, MailState, Status
 from ..state import host, state
 from . import words
+from .faults import faults
 
 ID = "\0"  # stands in a text for the number of a row
 
@@ -93,11 +94,20 @@ def frame() -> dict[str, Any]:
             NavItem(
                 gettext("Mass Actions"), url_for("invitations_admin.jobs"), here in ("jobs", "job")
             ),
+            *_template_entry(here),
         ],
+        "inv_faults": faults(),
         "inv_user": host().staff_key()[1],
         "inv_exit_url": host().home_url(),
         "inv_can_create": host().may("create"),
     }
+
+
+def _template_entry(here: str) -> list[NavItem]:
+    if not (host().is_staff() and host().may("configure")):
+        return []
+    url = url_for("invitations_admin.templates")
+    return [NavItem(gettext("Email Templates"), url, here.startswith("template"))]
 
 
 def grid_context(query: Query, page: Page) -> dict[str, Any]:

@@ -45,7 +45,9 @@
     event.preventDefault();
     event.stopImmediatePropagation();
   }, true);
-  on('submit', (event) => mine(event.target) && !event.defaultPrevented && busy(event.target));
+  on('submit', ({ target, submitter, defaultPrevented }) => { // a page that stays is not busy
+    if (mine(target) && !defaultPrevented && !submitter?.formTarget) busy(target);
+  });
   on('htmx:beforeRequest htmx:before:request', ({ target }) => mine(target) && busy(formOf(target)));
   on('htmx:afterRequest htmx:finally:request', ({ target, detail: { ctx, xhr } }) => {
     const leaving = ctx ? ctx.hx?.redirect : xhr.getResponseHeader('HX-Redirect');
