@@ -178,7 +178,7 @@ def _tried(code: str, number: int, make: Callable[[], Content]) -> Content | Non
     try:
         return make()
     except Exception as error:
-        is_gone = isinstance(error, TemplateNotFound) and mail_shipped.is_of(error.name, code)
+        is_gone = isinstance(error, TemplateNotFound) and mail_shipped.is_of(str(error.name), code)
         if not is_gone:
             _tell(code, number, error)
     return None

@@ -36,9 +36,7 @@ INVITATION: Final = Kind(
     default="invitation_sent",
     label=n_("Customer Invitation (Default)"),
     variables={
-        "inviter_name": Variable(
-            n_("Who invites; empty where the store itself does."), Sort.USER
-        ),
+        "inviter_name": Variable(n_("Who invites; empty where the store itself does."), Sort.USER),
         "store_name": Variable(n_("What customers call the store.")),
         "message": Variable(
             n_("What the inviter wrote, at most 1,000 characters; may be empty."), Sort.USER

@@ -12,18 +12,23 @@ from typing import Any, Final
 from .mail_kinds import Kind
 from .templating import Flat, Problem, Sort, Variable, fill_in, flatten, judge, parse
 
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
 SUBJECT, TEXT, HTML = "subject", "text", "html"
 PARTS: Final = (SUBJECT, TEXT, HTML)
 LONGEST: Final = {SUBJECT: 255, TEXT: 100_000, HTML: 100_000}  # characters of a template
-TAGS = frozenset(
+TAGS = _words(
     "a abbr b big blockquote body br caption center code col colgroup dd del div dl dt em font h1"
     " h2 h3 h4 h5 h6 head hr html i img ins li main meta ol p pre q s section small span strike"
-    " strong style sub sup table tbody td tfoot th thead title tr tt u ul wbr".split()
+    " strong style sub sup table tbody td tfoot th thead title tr tt u ul wbr"
 )
-ATTRIBUTES = frozenset(
+ATTRIBUTES = _words(
     "align alt bgcolor border cellpadding cellspacing charset class clear color colspan content"
     " cols dir face height href http-equiv id lang media name noshade nowrap rel role rowspan rules"
-    " scope size span src start style summary target title type valign value width xmlns".split()
+    " scope size span src start style summary target title type valign value width xmlns"
 )
 EQUIVALENTS = ("content-type", "x-ua-compatible")
 PLAIN_TARGET = re.compile(r"(?:https?://[^\s]+|mailto:[^\s]+|tel:[^\s]+|#[\w-]*)", re.IGNORECASE)
@@ -70,9 +75,7 @@ def _fill_in(template: Content, part: str, variables: Mapping[str, Any]) -> str:
     return fill_in(template.part(part), variables, autoescape=part == HTML)
 
 
-def _missing(
-    made: str, part: str, kind: Kind, variables: Mapping[str, Any]
-) -> Iterator[Problem]:
+def _missing(made: str, part: str, kind: Kind, variables: Mapping[str, Any]) -> Iterator[Problem]:
     """Yield what a part of a mail lacks."""
     if not made.strip():
         yield Problem("empty")
@@ -107,11 +110,14 @@ def _problems_of(
         yield Problem("long", detail=str(len(source)), hint=str(LONGEST[part]))
         return
     tree = parse(source)
-    found = [tree] if isinstance(tree, Problem) else list(judge(tree, kind.variables))
-    if not found and not isinstance(tree, Problem):
-        found = list(RULES[part](flatten(tree, kind.variables), kind.variables))
-        found += [each for given in examples for each in _tried(template, part, kind, given)]
+    if isinstance(tree, Problem):
+        yield tree
+        return
+    found = list(judge(tree, kind.variables))
     yield from found
+    yield from RULES[part](flatten(tree, kind.variables), kind.variables)
+    for given in () if found else examples:
+        yield from _tried(template, part, kind, given)
 
 
 def _tried(

@@ -54,7 +54,7 @@ def render_default(kind: Kind, variables: Mapping[str, Any]) -> Content:
     return _render(_store_s().overlay(loader=FileSystemLoader(OURS)), kind.default, variables)
 
 
-def is_of(name: str | None, code: str) -> bool:
+def is_of(name: str, code: str) -> bool:
     """Return whether a file is one of a shipped template's own."""
     return name in {f"invitations/email/{code}/{file}" for file in FILES.values()}
 

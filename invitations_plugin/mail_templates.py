@@ -74,10 +74,10 @@ class Draft:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """Why a template could not make a mail; ``name`` is its code where it is shipped."""
+    """Why a template could not make a mail; one that is shipped has no name here."""
 
     code: str
-    name: str
+    name: str | None
     error: str
     at: datetime
 
@@ -138,9 +138,7 @@ def versions(session: Session, code: str) -> list[MailTemplateVersion]:
     return list(session.scalars(query.options(sa.orm.defer(version.contents))))
 
 
-def create(
-    session: Session, kind: Kind, draft: Draft, actor: Actor, taken: Container[str]
-) -> str:
+def create(session: Session, kind: Kind, draft: Draft, actor: Actor, taken: Container[str]) -> str:
     """Make a template and return its code, made from its name. The caller commits.
 
     :param taken: codes that other templates have.
@@ -264,4 +262,4 @@ def faults(session: Session) -> list[Fault]:
         .where(sa.or_(template.number == row.number, row.number == 0))
         .order_by(row.code)
     )
-    return [Fault(code, name or code, error, at) for code, name, error, at in session.execute(query)]
+    return [Fault(*row) for row in session.execute(query)]

@@ -198,20 +198,15 @@ class Flat:
             self._lines.append(node.lineno)
             self.text += self._shown(node)
 
-    def _shown(self, node: nodes.Node | None) -> str:
+    def _shown(self, node: nodes.Node) -> str:
         if isinstance(node, nodes.TemplateData):
             return node.data
         if isinstance(node, nodes.Const):
             return str(node.value)
         if isinstance(node, nodes.Name):
-            return chr(FIRST_MARK + self.names.index(node.name))
-        if isinstance(node, nodes.CondExpr):
-            return self._shown(node.expr1) + self._shown(node.expr2)
-        if isinstance(node, nodes.And | nodes.Or):
-            return self._shown(node.left) + self._shown(node.right)
-        if isinstance(node, nodes.Filter):
-            return "".join(map(self._shown, (node.node, *node.args)))
-        return ""
+            known = node.name in self.names
+            return chr(FIRST_MARK + self.names.index(node.name)) if known else ""
+        return "".join(map(self._shown, _choices(node)))
 
     def line(self, offset: int) -> int:
         """Return the template's line that a place in the text comes from."""
@@ -226,8 +221,20 @@ class Flat:
         return [self.names[place] for place in places if 0 <= place < len(self.names)]
 
 
+def _choices(node: nodes.Node) -> list[nodes.Node]:
+    """Return the parts of an expression that it may come to: a condition is none."""
+    found: list[nodes.Node | None] = []
+    if isinstance(node, nodes.CondExpr):
+        found = [node.expr1, node.expr2]
+    elif isinstance(node, nodes.And | nodes.Or):
+        found = [node.left, node.right]
+    elif isinstance(node, nodes.Filter):
+        found = [node.node, *node.args]
+    return [each for each in found if each is not None]
+
+
 def flatten(tree: nodes.Template, variables: Iterable[str]) -> Flat:
-    """Return a template that :func:`judge` finds nothing in, with every branch taken."""
+    """Return a template with every branch taken; what :func:`judge` refuses shows nothing."""
     flat = Flat(list(variables))
     flat.add(tree)
     return flat

@@ -17,11 +17,13 @@ def faults() -> list[dict[str, Any]]:
         return []
     return [
         {
-            "name": each.name if each.name != each.code else mail_shipped.label(each.code),
+            "name": each.name or mail_shipped.label(each.code),
             "error": each.error,
             "at": each.at,
             "url": url_for("invitations_admin.template", code=each.code),
-            "mended_url": url_for("invitations_admin.template_mended", code=each.code),
+            "mended_url": None
+            if each.name
+            else url_for("invitations_admin.template_mended", code=each.code),
         }
         for each in mail_templates.faults(session())
     ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from difflib import unified_diff
 from typing import Any
 
@@ -18,7 +18,7 @@ from ..mail_kinds import INVITATION
 from ..mail_rules import LONGEST, PARTS, Content
 from ..mail_templates import Written
 from ..settings import STORE_VIEW, WEBSITE
-from ..state import host, store_view
+from ..state import host
 from ..template_form import NAME_MAX
 from ..templating import FILTERS
 from . import pages
@@ -37,7 +37,11 @@ def list_context() -> dict[str, Any]:
     spoken = mail_templates.languages(session(), [each.code for each in written])
     return {
         "shipped": [
-            {"name": mail_shipped.label(code), "url": _url(code), "uses": scopes(used.get(code, ()))}
+            {
+                "name": mail_shipped.label(code),
+                "url": _url(code),
+                "uses": scopes(used.get(code, ())),
+            }
             for code in mail_shipped.folders(INVITATION)
         ],
         "written": [
@@ -135,11 +139,6 @@ def variables() -> list[tuple[str, str]]:
     return [(name, gettext(each.help)) for name, each in INVITATION.variables.items()]
 
 
-def shown_in(view: str, example: str) -> Mapping[str, Any]:
-    """Return the variables of one example, in the current language."""
-    return example_variables(store_view(view), example)
-
-
 def framed(html: str, theme: str) -> str:
     """Return a mail for a frame: its links leave it, and it looks as in one theme."""
     other = {LIGHT: DARK, DARK: LIGHT}[theme]
@@ -152,17 +151,24 @@ def framed(html: str, theme: str) -> str:
 
 def changes(old: Written, new: Written) -> list[dict[str, Any]]:
     """Return where two versions differ: by language and part, the lines with a sign each."""
-    found = []
+    found: list[dict[str, Any]] = []
     for code in in_order({*old.contents, *new.contents}):
+        before, after = old.contents.get(code), new.contents.get(code)
+        if before is None or after is None:
+            text = gettext("Added") if before is None else gettext("Removed")
+            found.append({"language": language_name(code), "part": text, "lines": []})
+            continue
         for part in PARTS:
-            lines = _diff(old.contents.get(code), new.contents.get(code), part)
-            if lines:
-                found.append({"language": language_name(code), "part": part, "lines": lines})
+            lines = _diff(before, after, part)
+            label = gettext(PARTS_CALLED[part])
+            found += [{"language": language_name(code), "part": label, "lines": lines}] * bool(
+                lines
+            )
     return found
 
 
-def _diff(old: Content | None, new: Content | None, part: str) -> list[tuple[str, str]]:
-    before, after = (each.part(part).splitlines() if each else [] for each in (old, new))
+def _diff(old: Content, new: Content, part: str) -> list[tuple[str, str]]:
+    before, after = old.part(part).splitlines(), new.part(part).splitlines()
     lines = list(unified_diff(before, after, n=2, lineterm=""))[2:]
     return [(line[:1], line[1:]) for line in lines]
 
@@ -190,9 +196,7 @@ def template_context(code: str, written: Written | None, chosen: str) -> dict[st
         "filters": ", ".join(FILTERS),
         "longest": LONGEST,
         "name_max": NAME_MAX,
-        "preview_url": url_for(
-            "invitations_admin.template_preview", code=code, language=chosen
-        ),
+        "preview_url": url_for("invitations_admin.template_preview", code=code, language=chosen),
     }
 
 

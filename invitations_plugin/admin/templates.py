@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from flask import Response, abort, g, request, url_for
 
 from .. import mail_shipped, mail_templates, trials
 from ..database import atomically, session
 from ..i18n import LANGUAGES, gettext, in_language, language, locale
 from ..lifecycle import new_message_id
-from ..mail import EXAMPLES, example_message, template_choices
+from ..mail import EXAMPLES, example_message, example_variables, template_choices
 from ..mail_kinds import INVITATION
 from ..mail_rules import HTML, PARTS, Content, problems, write
 from ..mail_templates import Draft, Written
@@ -48,9 +51,7 @@ def template_new() -> Response:
     if wrong is not None:
         return _new_page(form, 422, wrong)
     taken = {RESERVED, *mail_shipped.folders(INVITATION)}
-    code = atomically(
-        lambda: mail_templates.create(session(), INVITATION, draft, actor(), taken)
-    )
+    code = atomically(lambda: mail_templates.create(session(), INVITATION, draft, actor(), taken))
     notify("success", gettext("The template was made. Choose it in the configuration to use it."))
     return redirect_to(url_for("invitations_admin.template", code=code))
 
@@ -196,15 +197,18 @@ def _made(code: str, written: Written | None, form: TrialForm, chosen: str) -> C
 
     :raises Exception: when the template fails.
     """
-    with in_language(chosen):
-        variables = template_pages.shown_in(form.view.data, form.example.data)
-        if written is None:
-            return mail_shipped.render(code, variables)
-    content = written.content(chosen)[1]
+    if written is None:
+        with in_language(chosen):
+            return mail_shipped.render(code, _variables(form))
+    found, content = written.content(chosen)
     if isinstance(form, TemplateForm) and request.method == "POST":
-        content = form.content()
-    with in_language(chosen):
-        return write(content, INVITATION, variables)
+        found, content = chosen, form.content()
+    with in_language(found):
+        return write(content, INVITATION, _variables(form))
+
+
+def _variables(form: TrialForm) -> Mapping[str, Any]:
+    return example_variables(store_view(form.view.data), form.example.data)
 
 
 @admin.route("/templates/<code>/preview", methods=["GET", "POST"])
