@@ -24,7 +24,9 @@ from .state import state
 
 SETTING = "email_template"
 CODE_MAX = 64
+CODE = re.compile(rf"[\w-]{{1,{CODE_MAX}}}", re.ASCII)
 KEPT_VERSIONS = 100
+BIGGEST = 2**31 - 1  # number that the column holds
 FALLBACK = "en"
 CACHE = "_invitations_mail_templates"
 
@@ -101,6 +103,8 @@ def languages(session: Session, codes: list[str]) -> dict[str, list[str]]:
 
 def load(session: Session, code: str, number: int | None = None) -> Written | None:
     """Return a template as it is, or one of its versions."""
+    if not CODE.fullmatch(code) or (number or 0) > BIGGEST:
+        return None
     version = MailTemplateVersion
     query = sa.select(version).where(version.code == code)
     if number is None:

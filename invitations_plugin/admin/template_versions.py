@@ -16,7 +16,7 @@ from .templates import first_problem
 
 
 def _load(code: str, number: int | None = None) -> Written:
-    found = mail_templates.load(session(), code, number) if (number or 0) < 2**31 else None
+    found = mail_templates.load(session(), code, number)
     return found if found is not None else abort(404)
 
 

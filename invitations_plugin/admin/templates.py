@@ -168,28 +168,33 @@ def _save(code: str, written: Written, form: TrialForm, chosen: str) -> Response
 def _test(code: str, written: Written | None, form: TrialForm, chosen: str) -> Response:
     """Send a test mail and show the server's answer beside what was typed."""
     to = form.recipient()
-    if isinstance(form, TemplateForm):
-        fits = form.is_fit(INVITATION, template_pages.examples(chosen))
-        if not fits:
-            return _page(code, written, form, chosen, 422)
-    if to is None:
+    typed = form if isinstance(form, TemplateForm) else None
+    is_fit = typed is None or typed.is_fit(INVITATION, template_pages.examples(chosen))
+    if to is None or not is_fit:
         return _page(code, written, form, chosen, 422)
+    view = store_view(form.view.data)
     try:
+        content = _made(code, written, form, chosen)
+    except Exception as error:
+        return _page(code, written, form, chosen, 422, _failed_text(error))
+    message_id = new_message_id(mail_domain(view))
+    message = example_message(content, to, view, settings_of(view), message_id)
+    try:
+        # Its commit also leaves no transaction open while the server takes its time.
         atomically(lambda: count(session(), trials.TRIALS, host().staff_key()[0]))
     except WindowFull as full:
         text = gettext("These are many test mails; please wait some minutes before the next one.")
         page = _page(code, written, form, chosen, 429, text)
         page.headers["Retry-After"] = str(full.wait)
         return page
-    view = store_view(form.view.data)
-    content = _made(code, written, form, chosen)
-    message = example_message(
-        content, to, view, settings_of(view), new_message_id(mail_domain(view))
-    )
-    session().rollback()  # no transaction stays open while the server takes its time
     answer = trials.send(message)
     kind = "success" if answer.end == trials.End.TAKEN else "error"
     return _page(code, written, form, chosen, answer=(kind, answer_text(answer, to)))
+
+
+def _failed_text(error: Exception) -> str:
+    said = f"{type(error).__name__}: {error}"[:200]
+    return gettext("With example data this fails: %(detail)s", detail=said)
 
 
 def _made(code: str, written: Written | None, form: TrialForm, chosen: str) -> Content:
@@ -219,14 +224,13 @@ def template_preview(code: str) -> Response:
     if is_stale():
         return _preview_page([words.stale_text()], status=400)
     number = request.args.get("version", "")
-    if written is not None and number.isdecimal() and len(number) < 9:
+    if written is not None and number.isdecimal():
         written = mail_templates.load(session(), code, int(number)) or abort(404)
     wrong = _problems(form, chosen)
     try:
         made = _made(code, written, form, chosen)
     except Exception as error:
-        said = gettext("With example data this fails: %(detail)s", detail=str(error))
-        return _preview_page(wrong or [said], status=422)
+        return _preview_page(wrong or [_failed_text(error)], status=422)
     return _preview_page(wrong, made, form.theme.data, 422 if wrong else 200)
 
 
