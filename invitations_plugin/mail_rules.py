@@ -234,7 +234,7 @@ class _Reader(HTMLParser):
         if self._in_style:
             self._style(data)
         for each in FOLLOWED.finditer(data):
-            self._add("followed", self.flat.marks(each[0])[0])
+            self._add("followed", self.flat.marks(each[0])[0], each.start())
 
     def handle_comment(self, data: str) -> None:
         """Refuse comments that some mail programs read."""

@@ -49,6 +49,24 @@ ALLOWED = (
     nodes.Template,
     nodes.TemplateData,
 )
+# How what is refused is written, where its name is another.
+SPELT = {
+    "add": "+",
+    "assign": "set",
+    "assignblock": "set",
+    "call": "( )",
+    "concat": "~",
+    "div": "/",
+    "filterblock": "filter",
+    "fromimport": "from",
+    "getattr": ".",
+    "getitem": "[ ]",
+    "list": "[ ]",
+    "mul": "*",
+    "pow": "**",
+    "scope": "autoescape",
+    "sub": "-",
+}
 
 
 class Sort(Enum):
@@ -143,12 +161,18 @@ def judge(tree: nodes.Template, variables: Iterable[str]) -> Iterator[Problem]:
     known = list(variables)
     for node in _all(tree):
         if not isinstance(node, ALLOWED):
-            yield Problem("construct", node.lineno, type(node).__name__.lower())
+            yield _refused(node)
         elif isinstance(node, nodes.Name) and node.name not in known:
             near = get_close_matches(node.name, known, n=1)
             yield Problem("variable", node.lineno, node.name, "".join(near))
         elif isinstance(node, nodes.Filter) and not _is_bounded(node):
             yield Problem("argument", node.lineno, node.name)
+
+
+def _refused(node: nodes.Node) -> Problem:
+    kind = type(node).__name__.lower()
+    lines = [node.lineno, *(each.lineno for each in node.iter_child_nodes())]
+    return Problem("construct", next(filter(None, lines), None), SPELT.get(kind, kind))
 
 
 def _all(node: nodes.Node) -> Iterator[nodes.Node]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from flask import Response, abort, g, request, url_for
+from werkzeug.datastructures import MultiDict
 
 from .. import mail_shipped, mail_templates, trials
 from ..database import atomically, session
@@ -102,7 +103,7 @@ def _opened(code: str) -> tuple[Written | None, TrialForm, str]:
     own = written.language if written is not None else language(locale())
     chosen = request.values.get("language", own)
     chosen = chosen if chosen in LANGUAGES else own
-    form: TrialForm = TrialForm() if written is None else _form_of(written, chosen)
+    form = TrialForm(_given()) if written is None else _form_of(written, chosen)
     choose(form.view, template_pages.store_views(), template_pages.default_view(chosen))
     choose(form.example, template_pages.example_choices(), next(iter(EXAMPLES)))
     choose(form.theme, template_pages.theme_choices(), template_pages.LIGHT)
@@ -110,8 +111,13 @@ def _opened(code: str) -> tuple[Written | None, TrialForm, str]:
     return written, form, chosen
 
 
+def _given() -> MultiDict[str, str]:
+    """Return what was sent; an address may choose what is looked at."""
+    return request.form if request.method == "POST" else request.args
+
+
 def _form_of(written: Written, chosen: str) -> TemplateForm:
-    form = TemplateForm()
+    form = TemplateForm(_given())
     form.default_language.choices = [
         (each, template_pages.language_name(each))
         for each in template_pages.in_order({*written.contents, chosen})
