@@ -50,8 +50,9 @@ EXAMPLES: dict[str, tuple[str, dict[str, Any]]] = {
 
 def template_choices(kind: Kind = INVITATION) -> list[tuple[str, str]]:
     """Return code and name of every template of a kind: shipped ones, then those of staff."""
-    shipped = [(code, mail_shipped.label(code, kind)) for code in mail_shipped.folders(kind)]
-    return shipped + [(each.code, each.name) for each in mail_templates.listed(session(), kind)]
+    shipped = {code: mail_shipped.label(code, kind) for code in mail_shipped.folders(kind)}
+    written = {each.code: each.name for each in mail_templates.listed(session(), kind)}
+    return list((shipped | written).items())  # of a code that both have, staff's is used
 
 
 def invitation_sent(

@@ -24,15 +24,21 @@ COMMENT = re.compile(r"\A\s*\{#.*?#\}\s*", re.DOTALL)
 SAID = re.compile(
     r"""\{\{\s*inv_t\("((?:[^"\\]|\\.)*)"((?:,\s*\w+=\w+)*)\)\s*\}\}""",
 )
+PLACE = re.compile(r"%\((\w+)\)s")
 PAIR = re.compile(r"(\w+)=(\w+)")
 
 
 def folders(kind: Kind) -> list[str]:
     """Return the codes of the templates that are shipped for a kind, the default first."""
-    matches = map(FOLDER.fullmatch, current_app.jinja_env.list_templates())
-    found = {match[1] for match in matches if match is not None}
+    names = set(current_app.jinja_env.list_templates())
+    found = {match[1] for match in map(FOLDER.fullmatch, names) if match is not None}
+    whole = {code for code in found if _files(code) <= names}
     others = {each.default for each in KINDS.values() if each != kind}
-    return [kind.default, *sorted(found - others - {kind.default})]
+    return [kind.default, *sorted(whole - others - {kind.default})]
+
+
+def _files(code: str) -> set[str]:
+    return {f"invitations/email/{code}/{file}" for file in FILES.values()}
 
 
 def label(code: str, kind: Kind = INVITATION) -> str:
@@ -56,7 +62,7 @@ def render_default(kind: Kind, variables: Mapping[str, Any]) -> Content:
 
 def is_of(name: str, code: str) -> bool:
     """Return whether a file is one of a shipped template's own."""
-    return name in {f"invitations/email/{code}/{file}" for file in FILES.values()}
+    return name in _files(code)
 
 
 def _render(env: Environment, code: str, variables: Mapping[str, Any]) -> Content:
@@ -89,10 +95,9 @@ def copy(code: str) -> dict[str, Content]:
 
 def _source(code: str, file: str) -> str:
     env = _store_s()
-    name = f"invitations/email/{code}/{file}"
-    env.get_template(name)  # says what is missing, whatever the loader
-    assert env.loader is not None  # noqa: S101  # or get_template would have failed
-    return COMMENT.sub("", env.loader.get_source(env, name)[0]).strip() + "\n"
+    assert env.loader is not None  # noqa: S101  # Flask's
+    source = env.loader.get_source(env, f"invitations/email/{code}/{file}")[0]
+    return COMMENT.sub("", source).strip() + "\n"
 
 
 def _spoken(source: str, part: str) -> str:
@@ -102,7 +107,7 @@ def _spoken(source: str, part: str) -> str:
         words = gettext(match[1].replace('\\"', '"'))
         variables = {name: f"{{{{ {value} }}}}" for name, value in PAIR.findall(match[2])}
         shown = str(escape(words)) if part == HTML else words
-        return shown % variables if variables else shown
+        return PLACE.sub(lambda place: variables.get(place[1], place[0]), shown)
 
     spoken = SAID.sub(say, source)
     return spoken.strip() if part == "subject" else spoken

@@ -25,6 +25,7 @@ PROBLEMS = {
         " follow the reader."
     ),
     "loads": n_("A mail loads nothing from elsewhere, as this would: %(detail)s"),
+    "markup": n_("This is no HTML that can be read (a < in a text is written &lt;): %(detail)s"),
     "missing": n_("The link {{ %(detail)s }} is missing."),
     "nested": n_("Too many parts stand within one another."),
     "subject": n_("The variable %(detail)s may not stand in a subject."),

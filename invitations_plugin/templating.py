@@ -135,11 +135,11 @@ def fill_in(source: str, variables: Mapping[str, Any], *, autoescape: bool) -> s
     return "".join(pieces)
 
 
-def parse(source: str) -> nodes.Template | Problem:
+def parse(source: str, *, autoescape: bool) -> nodes.Template | Problem:
     """Read a template, or say why it cannot be read."""
     try:
-        tree = _sandbox(False).parse(source)
-        _compiled(source, False)
+        tree = _sandbox(autoescape).parse(source)
+        _compiled(source, autoescape)
     except TemplateSyntaxError as error:
         return _syntax_problem(error)
     except (RecursionError, MemoryError, SyntaxError):
@@ -206,21 +206,28 @@ class Flat:
 
     names: list[str]
     text: str = ""
+    _pieces: list[str] = field(default_factory=list)
+    _length: int = 0
     _starts: list[int] = field(default_factory=list)
     _lines: list[int] = field(default_factory=list)
 
-    def add(self, node: nodes.Node) -> None:
-        """Add what a node may show."""
+    def read(self, tree: nodes.Node) -> None:
+        """Take over what a template may show."""
+        self._add(tree)
+        self.text = "".join(self._pieces)
+
+    def _add(self, node: nodes.Node) -> None:
         if isinstance(node, nodes.If):
             for each in (*node.body, *node.elif_, *node.else_):
-                self.add(each)
+                self._add(each)
         elif isinstance(node, nodes.Output | nodes.Template):
             for each in node.iter_child_nodes():
-                self.add(each)
+                self._add(each)
         else:
-            self._starts.append(len(self.text))
+            self._starts.append(self._length)
             self._lines.append(node.lineno)
-            self.text += self._shown(node)
+            self._pieces.append(self._shown(node))
+            self._length += len(self._pieces[-1])
 
     def _shown(self, node: nodes.Node) -> str:
         if isinstance(node, nodes.TemplateData):
@@ -260,5 +267,5 @@ def _choices(node: nodes.Node) -> list[nodes.Node]:
 def flatten(tree: nodes.Template, variables: Iterable[str]) -> Flat:
     """Return a template with every branch taken; what :func:`judge` refuses shows nothing."""
     flat = Flat(list(variables))
-    flat.add(tree)
+    flat.read(tree)
     return flat

@@ -132,6 +132,23 @@ def test_a_template_folder_of_the_store_can_be_chosen_and_named_in_the_list(
     assert "This template cannot be used as it is" in Page(answer).notices[0]
 
 
+def test_a_folder_that_cannot_be_read_is_no_server_error(
+    store: Store, admin: Visitor, shipped: Path
+) -> None:
+    shipped.joinpath("body.txt").write_text('{{ inv_t("100% of %(x)s", x=store_name) }}{% if')
+    shown = admin.get(f"{TEMPLATES}summer_sale/preview")
+    assert shown.status_code == 422
+    assert "With example data this fails" in Page(shown).notices[0]
+    admin.get(f"{TEMPLATES}summer_sale/")
+    tried = admin.post(f"{TEMPLATES}summer_sale/", {"do": "test", "to": ANNA})
+    assert "With example data this fails" in Page(tried).notices[0]
+    copied = admin.post(NEW, {"name": "Mine", "source": "summer_sale"})
+    assert (tried.status_code, copied.status_code) == (422, 422)
+    shipped.joinpath("subject.txt").unlink()
+    assert "Summer sale" not in Page(admin.get(TEMPLATES)).text("a")
+    assert admin.get(f"{TEMPLATES}summer_sale/").status_code == 404
+
+
 @pytest.fixture
 def shipped(store: Store, tmp_path: Path) -> Path:
     """A folder of templates that the store ships beside the default; it uses all of Jinja."""
