@@ -60,11 +60,19 @@ def _missing(made: str, part: str, kind: Kind, variables: Mapping[str, Any]) -> 
     if not made.strip():
         yield Problem("empty")
     elif part != SUBJECT:
-        targets = {unescape(a or b or c).strip() for a, b, c in TARGETS.findall(made)}
+        leads_to = _in_html if part == HTML else _in_text
         for group in kind.leads_to(variables):
-            links = [str(variables[name]) for name in group]
-            if not any(link in (targets if part == HTML else made.split()) for link in links):
+            if not any(leads_to(made, str(variables[name])) for name in group):
                 yield Problem("missing", detail=group[0])
+
+
+def _in_html(made: str, link: str) -> bool:
+    return any(unescape(a or b or c).strip() == link for a, b, c in TARGETS.findall(made))
+
+
+def _in_text(made: str, link: str) -> bool:
+    """Return whether a link stands in a text, and not only as the beginning of another."""
+    return re.search(rf"{re.escape(link)}(?!\.?[\w/?#&=%-])", made) is not None
 
 
 def problems(

@@ -30,11 +30,18 @@ PAIR = re.compile(r"(\w+)=(\w+)")
 
 def folders(kind: Kind) -> list[str]:
     """Return the codes of the templates that are shipped for a kind, the default first."""
-    names = set(current_app.jinja_env.list_templates())
+    names = _names()
     found = {match[1] for match in map(FOLDER.fullmatch, names) if match is not None}
     whole = {code for code in found if _files(code) <= names}
     others = {each.default for each in KINDS.values() if each != kind}
     return [kind.default, *sorted(whole - others - {kind.default})]
+
+
+def _names() -> set[str]:
+    try:
+        return set(current_app.jinja_env.list_templates())
+    except TypeError:  # a store's loader that finds templates, but cannot list them
+        return set()
 
 
 def _files(code: str) -> set[str]:

@@ -162,6 +162,12 @@ def test_a_link_that_is_missing_is_named(part: str, name: str) -> None:
     assert found(**{part: source}) == {part: [Problem("missing", detail=name)]}
 
 
+def test_a_link_may_end_a_sentence_but_not_only_begin_another_link() -> None:
+    assert facts("text", "Open {{ link }}. No more: <{{ opt_out_link }}>") == []
+    for text in ("{{ login_link }} {{ opt_out_link }}", "{{ link }}.{{ link }}x{{ opt_out_link }}"):
+        assert ("missing", None) in facts("text", text)
+
+
 def test_a_link_for_some_readers_only_is_missing() -> None:
     text = TEXT.replace("{{ opt_out_link }}", "{% if message %}{{ opt_out_link }}{% endif %}")
     assert facts("text", text) == [("missing", None)]

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from jinja2 import FunctionLoader
 
 from invitations_plugin import mail, mail_templates
 from invitations_plugin.doctor import examine
@@ -147,6 +148,14 @@ def test_a_folder_that_cannot_be_read_is_no_server_error(
     shipped.joinpath("subject.txt").unlink()
     assert "Summer sale" not in Page(admin.get(TEMPLATES)).text("a")
     assert admin.get(f"{TEMPLATES}summer_sale/").status_code == 404
+
+
+def test_templates_that_cannot_be_listed_leave_the_default(store: Store, admin: Visitor) -> None:
+    env = store.app.jinja_env
+    loader: Any = env.loader
+    env.loader = FunctionLoader(lambda name: loader.get_source(env, name))
+    assert "Customer Invitation (Default)" in Page(admin.get(TEMPLATES)).text("a")
+    assert create(admin, "Spring") == SPRING
 
 
 @pytest.fixture

@@ -96,7 +96,7 @@ def frame() -> dict[str, Any]:
             ),
             *_template_entry(here),
         ],
-        "inv_faults": faults(),
+        "inv_faults": faults,  # asked by whole pages only
         "inv_user": host().staff_key()[1],
         "inv_exit_url": host().home_url(),
         "inv_can_create": host().may("create"),
