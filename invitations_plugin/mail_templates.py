@@ -195,7 +195,7 @@ def save(session: Session, code: str, seen: int, draft: Draft, actor: Actor) -> 
 
 
 def _keep(session: Session, code: str, number: int, draft: Draft, actor: Actor) -> None:
-    """Write a version; the oldest go, and what was wrong with earlier ones is mended."""
+    """Write a version; the oldest go. A fault of an earlier one is told no more."""
     version = MailTemplateVersion
     contents = {language: asdict(each) for language, each in draft.contents.items()}
     session.add(
@@ -211,7 +211,6 @@ def _keep(session: Session, code: str, number: int, draft: Draft, actor: Actor) 
     )
     old = sa.and_(version.code == code, version.number <= number - KEPT_VERSIONS)
     session.execute(sa.delete(version).where(old))
-    mended(session, code)
     forget()
 
 

@@ -35,6 +35,7 @@ from .support.outbox import queue
 from .support.pages import Page, at_once
 from .support.sink import Mail, Sink
 from .support.stores import MakeStore, Store, Visitor
+from .test_mail import HOSTILE, Tags
 
 ANNA = "anna@example.com"
 NEW = f"{TEMPLATES}new"
@@ -497,6 +498,21 @@ def test_what_a_customer_writes_is_data_in_a_template_of_staff(
     assert "<b>" not in made.html
 
 
+@pytest.mark.parametrize("hostile", HOSTILE)
+def test_no_words_of_a_customer_make_a_tag_or_a_link_in_a_template_of_staff(
+    store: Store, sink: Sink, hostile: str
+) -> None:
+    store.setting("email_template", add_template(store))
+    queue(store, ANNA, inviter_name=hostile, message=hostile)
+    queue(store, "ben@example.com", inviter_name="Veronica", message="Hello")
+    assert store.deliver().sent == 2
+    attacked, plain = (
+        Tags(each.html) for each in (sink.to(ANNA)[0], sink.to("ben@example.com")[0])
+    )
+    assert (attacked.tags, len(attacked.links)) == (plain.tags, len(plain.links))
+    assert "evil.test" not in sink.to(ANNA)[0].text
+
+
 # Preview
 
 
@@ -685,6 +701,26 @@ def test_a_template_is_read_once_a_batch(store: Store, monkeypatch: pytest.Monke
     queue(store, *(f"friend{number}@example.com" for number in range(5)))
     assert store.deliver().sent == 5
     assert read == ["spring"]
+
+
+def test_a_running_worker_uses_what_is_saved_with_its_next_batch(
+    store: Store, admin: Visitor, sink: Sink
+) -> None:
+    store.setting("email_template", add_template(store))
+    store.setting("batch_size", 1)
+    queue(store, ANNA, "ben@example.com")
+    page = typed(admin.get(SPRING)) | {"do": "save", "subject": "Saved meanwhile"}
+
+    def save(mail: Mail) -> None:
+        sink.while_taking = None
+        assert admin.post(SPRING, page).status_code == 302
+
+    sink.while_taking = save
+    assert store.deliver().sent == 2
+    assert [each.message["Subject"] for each in sink.mails] == [
+        "Come to Linden & Lark",
+        "Saved meanwhile",
+    ]
 
 
 def test_contents_survive_the_database_as_they_are(store: Store) -> None:
