@@ -10,7 +10,7 @@ from enum import Enum, auto
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from . import mailboxes, outbox
+from . import mail_templates, mailboxes, outbox
 from .accounts import has_account, inviter_is_active
 from .clock import now
 from .database import Busy, atomically, session
@@ -82,6 +82,7 @@ def deliver(limit: int | None = None, stop: Callable[[], bool] = lambda: False) 
 def _batch_size() -> int:
     """Return how many to take next by the settings of this moment; 0 when switched off."""
     forget()
+    mail_templates.forget()
     settings = settings_of(store_view(""))
     if settings.enabled:
         outbox.recover()

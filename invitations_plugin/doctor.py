@@ -8,10 +8,11 @@ import sqlalchemy as sa
 from flask import Flask
 from sqlalchemy.exc import SQLAlchemyError
 
-from . import migrations, searchable
-from .database import engine
+from . import mail_templates, migrations, searchable
+from .database import engine, session
 from .host import Host, StoreView, arguments_of
 from .links import base_url
+from .mail import template_choices
 from .rendering import layout
 from .senders import faults, usable
 from .settings import SPECS, Settings
@@ -22,7 +23,16 @@ from .state import host, settings_of
 def examine(app: Flask) -> list[str]:
     """Return what is wrong, each with its remedy; nothing when all is well."""
     findings: list[str] = []
-    for check in (_mounting, _tables, _senders, _chosen_senders, _server, _sqlite):
+    checks = (
+        _mounting,
+        _tables,
+        _senders,
+        _chosen_senders,
+        _mail_templates,
+        _server,
+        _sqlite,
+    )
+    for check in checks:
         try:
             findings += check(app)
         except SQLAlchemyError as error:
@@ -108,6 +118,24 @@ def _chosen_senders(app: Flask) -> Iterator[str]:
 
 def _store_views() -> list[StoreView]:
     return [view for website in host().websites() for view in website.store_views]
+
+
+def _mail_templates(app: Flask) -> Iterator[str]:
+    if migrations.current(app) != migrations.newest():
+        return
+    known = dict(template_choices())
+    for view in _store_views():
+        code = settings_of(view).email_template
+        if code not in known:
+            yield (
+                f"The store view {view.code} uses the mail template {code!r}, which is gone, so the"
+                " default is used: choose another in the configuration."
+            )
+    for fault in mail_templates.faults(session()):
+        yield (
+            f"The mail template {fault.code!r} failed, so the default was used"
+            f" ({fault.error}): mend it in the back office."
+        )
 
 
 def _server(app: Flask) -> Iterator[str]:

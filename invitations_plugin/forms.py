@@ -41,7 +41,8 @@ def _readable(form: MultiDict[str, str]) -> MultiDict[str, str]:
     )
 
 
-def _cleaned(text: str | None) -> str | None:
+def cleaned(text: str | None) -> str | None:
+    """Return a field's text as :func:`~invitations_plugin.text.clean` leaves it."""
     return clean(text) if text else text
 
 
@@ -55,8 +56,8 @@ class SendForm(FlaskForm):  # type: ignore[misc]
 
     # The labels are the templates'; without one, WTForms translates the field's name.
     emails = FieldList(StringField(""), "", min_entries=1)
-    message = TextAreaField("", filters=[_cleaned])
-    submission = HiddenField("", filters=[_cleaned, _known_key])
+    message = TextAreaField("", filters=[cleaned])
+    submission = HiddenField("", filters=[cleaned, _known_key])
 
     def __init__(self, *, allow_message: bool, **kwargs: Any) -> None:
         kwargs.setdefault("formdata", _readable(request.form) if request.form else None)
@@ -114,8 +115,8 @@ class SendForm(FlaskForm):  # type: ignore[misc]
 class AddForm(FlaskForm):  # type: ignore[misc]
     """Staff's form: many addresses at once, from which store view, into which group."""
 
-    emails = TextAreaField("", filters=[_cleaned])
-    message = TextAreaField("", filters=[_cleaned])
+    emails = TextAreaField("", filters=[cleaned])
+    message = TextAreaField("", filters=[cleaned])
     store_view = SelectField("", validate_choice=False)
     group = SelectField("", validate_choice=False)
     submission = HiddenField("")
@@ -164,14 +165,14 @@ class EditForm(FlaskForm):  # type: ignore[misc]
     ``was_...`` what stood in a field then: so a field that nobody touched overwrites nothing.
     """
 
-    message = TextAreaField("", filters=[_cleaned])
+    message = TextAreaField("", filters=[cleaned])
     group = SelectField("", validate_choice=False)
-    expires = StringField("", filters=[_cleaned])
-    version = HiddenField("", filters=[_cleaned])
-    seen = HiddenField("", filters=[_cleaned])
-    was_message = HiddenField("", filters=[_cleaned])
-    was_group = HiddenField("", filters=[_cleaned])
-    was_expires = HiddenField("", filters=[_cleaned])
+    expires = StringField("", filters=[cleaned])
+    version = HiddenField("", filters=[cleaned])
+    seen = HiddenField("", filters=[cleaned])
+    was_message = HiddenField("", filters=[cleaned])
+    was_group = HiddenField("", filters=[cleaned])
+    was_expires = HiddenField("", filters=[cleaned])
 
     def __init__(
         self, known: Mapping[str, str], groups: Sequence[tuple[str, str]], timezone: str
@@ -190,7 +191,7 @@ class EditForm(FlaskForm):  # type: ignore[misc]
 
     def _take_as_before(self, known: Mapping[str, str]) -> None:
         for name in EDITED:
-            self[f"was_{name}"].data = _cleaned(known[name])
+            self[f"was_{name}"].data = cleaned(known[name])
 
     def rest_on(self, known: Mapping[str, str]) -> None:
         """Write over what is saved now; a field that nobody touched takes it."""

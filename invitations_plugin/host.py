@@ -119,6 +119,10 @@ class Host:
         """Return key and name of the signed-in member of staff, for the history."""
         return "", ""
 
+    def staff_email(self) -> str:
+        """Return the address of the signed-in member of staff, "" where it is not known."""
+        return ""
+
     def may(self, right: str) -> bool:
         """Return whether the signed-in member of staff has one of :data:`RIGHTS`."""
         return self.is_staff()
@@ -315,6 +319,10 @@ class FlaskLoginHost(Host):
         kind = type(user).__name__.lower()  # Flask-Login's own id may be a secret of the session
         key = self.key(user) if sa.inspect(user, raiseerr=False) is not None else ""
         return f"{kind}:{key}", self.name(user) or str(getattr(user, self.email_attribute, ""))
+
+    def staff_email(self) -> str:
+        """Return the address of the user, by the attribute that was named for customers."""
+        return str(getattr(self._user(), self.email_attribute, "") or "")
 
     def key(self, customer: Any) -> str:
         """Return the primary key, its parts joined by commas."""

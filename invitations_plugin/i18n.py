@@ -96,6 +96,13 @@ def speaking(view: StoreView) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def in_language(code: str) -> Iterator[None]:
+    """Use one of :data:`LANGUAGES`, whatever the reader's."""
+    with force_locale(Locale.parse(code)):
+        yield
+
+
 def _parse(code: str | None) -> Locale | None:
     try:
         return Locale.parse(code.partition(".")[0].replace("-", "_")) if code else None

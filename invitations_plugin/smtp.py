@@ -118,7 +118,14 @@ class Message(flask_mail.Message):
 
 
 class Connection(flask_mail.Connection):
-    """A connection that is verified, ends in time, and tells how each mail ended."""
+    """A connection that is verified, ends in time, and tells how each mail ended.
+
+    ``answer`` is what the server said to the last message that it took.
+    """
+
+    answer = ""
+    timeout: float | None = None  # seconds, where INVITATIONS_SMTP_TIMEOUT is not meant
+    last_answer = LAST_ANSWER
 
     def __enter__(self) -> Connection:
         try:
@@ -143,7 +150,7 @@ class Connection(flask_mail.Connection):
 
     def configure_host(self) -> smtplib.SMTP:
         """Connect with a timeout, and over TLS only to whom the certificate names."""
-        timeout = float(current_app.config["INVITATIONS_SMTP_TIMEOUT"])
+        timeout = float(self.timeout or current_app.config["INVITATIONS_SMTP_TIMEOUT"])
         context = ssl.create_default_context()
         server, port = self.mail.server, self.mail.port
         host: smtplib.SMTP
@@ -203,7 +210,7 @@ class Connection(flask_mail.Connection):
     def _data(self, host: smtplib.SMTP, content: bytes) -> str:
         """Only the reply to the content tells whether the message was taken."""
         try:
-            _set_timeout(host, host.timeout * LAST_ANSWER)
+            _set_timeout(host, host.timeout * self.last_answer)
             host.send(_dot_stuffed(content))
             code, text = host.getreply()
             _set_timeout(host, host.timeout)
@@ -212,7 +219,8 @@ class Connection(flask_mail.Connection):
         if code // 100 not in (2, 4, 5):
             raise Ambiguous(f"{code} {_decode(text)}")
         _check(host, code, text)
-        return f"{code} {_decode(text)}"
+        self.answer = f"{code} {_decode(text)}"
+        return self.answer
 
 
 def connect() -> Connection:

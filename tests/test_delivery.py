@@ -176,8 +176,23 @@ def test_an_address_that_cannot_be_written_to_fails_alone(
     assert str(failed.mail_error).startswith("The address cannot be written to")
 
 
-def test_a_broken_template_delays_its_own_store_view_until_it_is_mended(
+def test_a_store_view_without_a_sender_delays_its_own_mail_until_it_has_one(
     store: Store, sink: Sink, clock: time_machine.Traveller
+) -> None:
+    host = store.app.extensions["invitations"].host
+    senders = host.senders
+    host.senders = lambda view: () if view.code == "fr" else senders(view)
+    queue(store, ANNA, store_view="fr")
+    queue(store, BEN)
+    report = store.deliver()
+    assert (report.sent, report.deferred, recipients(sink)) == (1, 1, [BEN])
+    del host.senders
+    clock.shift(timedelta(minutes=2))
+    assert store.deliver().sent == 1
+
+
+def test_a_broken_template_gives_way_to_the_default_and_delays_nothing(
+    store: Store, sink: Sink
 ) -> None:
     parts = dict.fromkeys(("subject.txt", "body.txt", "body.html"), "{{ nothing.at.all }}")
     templates = {f"invitations/email/broken/{name}": text for name, text in parts.items()}
@@ -187,10 +202,8 @@ def test_a_broken_template_delays_its_own_store_view_until_it_is_mended(
     queue(store, ANNA, store_view="fr")
     queue(store, BEN)
     report = store.deliver()
-    assert (report.sent, report.deferred, recipients(sink)) == (1, 1, [BEN])
-    store.setting("email_template", "invitation_sent", "store", "fr")
-    clock.shift(timedelta(minutes=2))
-    assert store.deliver().sent == 1
+    assert (report.sent, report.deferred) == (2, 0)
+    assert sink.to(ANNA)[0].message["Subject"].startswith("Votre invitation")
 
 
 AT = {"registered_at": ago(), "customer_key": "7"}

@@ -13,7 +13,9 @@ from bench import report
 from invitations_plugin import Host, signals
 from invitations_plugin.cli import commands
 from invitations_plugin.extension import CONFIG
+from invitations_plugin.mail_kinds import INVITATION
 from invitations_plugin.settings import SPECS, Settings
+from invitations_plugin.templating import FILTERS
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -57,6 +59,16 @@ def test_each_member_of_the_host_stands_in_the_readme(name: str) -> None:
     assert rows_of(name)
     member = getattr(Host, name, None)
     assert not callable(member) or inspect.getdoc(member)
+
+
+@pytest.mark.parametrize("name", INVITATION.variables)
+def test_each_variable_of_a_mail_template_stands_in_the_readme(name: str) -> None:
+    assert rows_of(f"{name}`")
+
+
+@pytest.mark.parametrize("name", FILTERS)
+def test_each_filter_of_a_mail_template_stands_in_the_readme(name: str) -> None:
+    assert f"`{name}`" in README
 
 
 @pytest.mark.parametrize("name", invitations_plugin.__all__)

@@ -10,6 +10,8 @@ from . import (  # they bring the addresses
     grid,
     jobs,
     saved_views,
+    template_versions,
+    templates,
     views,
 )
 from .blueprint import admin
@@ -23,5 +25,7 @@ __all__ = [
     "grid",
     "jobs",
     "saved_views",
+    "template_versions",
+    "templates",
     "views",
 ]

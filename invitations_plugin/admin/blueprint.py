@@ -40,7 +40,19 @@ RIGHTS = {
     "extend": "create",
     "expire": "discard",
     "new": "create",
+    "templates": "configure",
+    "template_new": "configure",
+    "template": "configure",
+    "template_preview": "configure",
+    "template_versions": "configure",
+    "template_version": "configure",
+    "template_restore": "configure",
+    "template_language": "configure",
+    "template_delete": "configure",
+    "template_mended": "configure",
 }
+# Forms whose texts may be longer than a form usually is, in bytes; read before the form is.
+LARGE = {"template": 4 * 1024 * 1024, "template_preview": 4 * 1024 * 1024}
 
 
 def admit() -> Response | None:
@@ -50,10 +62,12 @@ def admit() -> Response | None:
         return sign_in_first(host(), "invitations_admin.grid")
     if not host().is_staff():
         abort(403)
+    here = (request.endpoint or "").rpartition(".")[2]
     scope.limit_to(host().staff_websites())
     if not scope.is_somewhere():
         abort(403)
-    need(RIGHTS[(request.endpoint or "").rpartition(".")[2]])
+    need(RIGHTS[here])
+    request.max_form_memory_size = LARGE.get(here, request.max_form_memory_size)
     return None
 
 
@@ -63,7 +77,8 @@ def need(right: str) -> None:
         abort(403)
 
 
-protect(admin, "admin", admit, own=("invitations_admin.new", "invitations_admin.detail"))
+OWN = ("new", "detail", "template", "template_new", "template_preview")
+protect(admin, "admin", admit, own=tuple(f"invitations_admin.{name}" for name in OWN))
 
 
 @admin.errorhandler(Forbidden)

@@ -19,7 +19,16 @@ from ..i18n import format_number, gettext, locale
 from ..models import Status
 from ..state import host
 from . import words
+from .faults import faults
 
+TEMPLATE_PAGES = (
+    "templates",
+    "template",
+    "template_new",
+    "template_preview",
+    "template_versions",
+    "template_version",
+)
 GRID_PAGES = ("grid", "columns", "filters", "saved_views", "detail", "actions", "new")
 EXPORT = "export_"  # with a format behind it, the value of an action
 
@@ -57,6 +66,7 @@ def frame() -> dict[str, Any]:
     may_look = host().is_staff() and host().may("view") and scope.is_somewhere()
     return {
         "inv_nav": _navigation() if may_look else [],
+        "inv_faults": faults,  # asked by whole pages only
         "inv_user": host().staff_key()[1],
         "inv_exit_url": host().home_url(),
         "inv_can_create": may_look and host().may("create"),
@@ -69,6 +79,7 @@ def _navigation() -> list[NavItem]:
         (gettext("Invitations"), "grid", GRID_PAGES, "view"),
         (gettext("Mass Actions"), "jobs", ("jobs", "job"), "view"),
         (gettext("Exports"), "exports", ("exports", "export"), "export"),
+        (gettext("Email Templates"), "templates", TEMPLATE_PAGES, "configure"),
     )
     return [
         NavItem(label, url_for(f"invitations_admin.{name}"), here in places)

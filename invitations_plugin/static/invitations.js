@@ -59,7 +59,9 @@
     event.preventDefault();
     event.stopImmediatePropagation();
   }, true);
-  on('submit', (event) => mine(event.target) && !event.defaultPrevented && busy(event.target));
+  on('submit', ({ target, submitter, defaultPrevented }) => { // a page that stays is not busy
+    if (mine(target) && !defaultPrevented && !submitter?.formTarget) busy(target);
+  });
   // What waits for an answer: the whole grid, or else a form.
   const gridOf = ({ ctx, target }) => [ctx ? ctx.target : target].find((node) => node?.id === 'inv-grid');
   on('htmx:beforeRequest htmx:before:request', ({ target, detail }) => {

@@ -14,11 +14,13 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page
 
+from invitations_plugin import mail_templates
 from invitations_plugin.clock import now
 from invitations_plugin.grid import COLUMNS
 from invitations_plugin.lifecycle import Actor, note
 from invitations_plugin.throttle import GUESSES
 
+from ..support.mail_templates import CONTENT, add_template, edit
 from ..support.rows import ago, one
 from ..support.sink import Sink
 from .conftest import DESK, PHONE, Live
@@ -73,6 +75,15 @@ PAGES = {
     "adding, wrong": (STAFF, "incomplete:/admin/invitations/new"),
     "adding, one result": (STAFF, "result:/admin/invitations/new"),
     "confirmation, nothing": (STAFF, "nothing:/admin/invitations/?status=sent"),
+    "templates": (STAFF, "/admin/invitations/templates/"),
+    "template, new": (STAFF, "/admin/invitations/templates/new"),
+    "template, shipped": (STAFF, "/admin/invitations/templates/invitation_sent/"),
+    "template": (STAFF, "/admin/invitations/templates/spring/"),
+    "template, not written": (STAFF, "/admin/invitations/templates/spring/?language=it"),
+    "template, wrong": (STAFF, "template:/admin/invitations/templates/spring/"),
+    "template, preview": (STAFF, "/admin/invitations/templates/spring/preview"),
+    "template, versions": (STAFF, "/admin/invitations/templates/spring/versions/"),
+    "template, version": (STAFF, "/admin/invitations/templates/spring/versions/1"),
     "missing": (STAFF, "/admin/invitations/99/"),
     "forbidden": (CUSTOMER, "/admin/invitations/"),
     "list, who asks": (CUSTOMER, "/account/invitations/?status=asked"),
@@ -135,6 +146,13 @@ def filled(live: Live, sink: Sink) -> Live:
     )
     live.store.add_export(state="done", done=5000, downloads=2, started_at=now(), ended_at=now())
     live.store.add_export(state="failed", error="Busy", actor_key="staff:99", ended_at=now())
+    add_template(live.store, contents={"en": CONTENT, "fr": CONTENT})
+    edit(live.store.staff(), subject="Spring at {{ store_name }}")
+    live.store.setting("email_template", "spring", "website", "private")
+    with live.store.session() as db:
+        mail_templates.note_fault(db, "spring", 2, "TypeError: no such thing")
+        mail_templates.note_fault(db, "invitation_sent", 0, "TypeError: no such thing")
+        db.commit()
     return live
 
 
@@ -234,6 +252,13 @@ class Way:
         with self.page.expect_navigation():
             self.page.select_option("[name=action]", "send")
             self.page.get_by_role("button", name="Submit").click()
+
+    def template(self, path: str) -> None:
+        self.page.goto(path)
+        self.page.fill("[name=html]", "{{ nothing }}")
+        self.page.fill("[name=to]", "nobody")
+        self.page.get_by_role("button", name="Send Test Mail").click()
+        self.page.locator("#to-error").wait_for()
 
     def closed(self, path: str) -> None:
         self.live.store.setting("registration", "invitation")
