@@ -52,7 +52,8 @@ RIGHTS = {
     "template_mended": "configure",
 }
 # Forms whose texts may be longer than a form usually is, in bytes; read before the form is.
-LARGE = {"template": 4 * 1024 * 1024, "template_preview": 4 * 1024 * 1024}
+MIB = 1024 * 1024
+LARGE = {"new": 2 * MIB, "template": 4 * MIB, "template_preview": 4 * MIB}
 
 
 def admit() -> Response | None:
