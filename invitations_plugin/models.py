@@ -275,6 +275,31 @@ class SettingOverride(Base):
     updated_by: Mapped[str] = mapped_column(sa.String(255), default="")
 
 
+class SettingChange(Base):
+    """One change of a setting in one scope: who, when, from, to; None is the wider scope's value.
+
+    ``actor_key`` is "" where a command did it; ``undoes`` is the change that this one takes back.
+    """
+
+    __tablename__ = "invitations_setting_change"
+    __table_args__ = (
+        sa.CheckConstraint("scope IN ('default', 'website', 'store')", name="scope"),
+        sa.Index(None, "scope", "scope_code", "name", "id"),
+        {"sqlite_autoincrement": True},
+    )
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    at: Mapped[datetime] = mapped_column(default=now)
+    actor_key: Mapped[str] = mapped_column(HostKey, default="")
+    actor_name: Mapped[str] = mapped_column(sa.String(255), default="")
+    scope: Mapped[str] = mapped_column(sa.String(8))
+    scope_code: Mapped[str] = mapped_column(default="")
+    name: Mapped[str]
+    old_value: Mapped[Any | None] = mapped_column(sa.JSON(none_as_null=True))
+    new_value: Mapped[Any | None] = mapped_column(sa.JSON(none_as_null=True))
+    undoes: Mapped[int | None] = mapped_column(sa.BigInteger())
+
+
 class OptOut(Base):
     """A mailbox that wants no invitation from this store, as a keyed hash."""
 

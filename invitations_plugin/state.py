@@ -10,7 +10,7 @@ from jinja2 import Environment, Template
 
 from .database import session
 from .host import Host, StoreView
-from .settings import Settings, effective
+from .settings import Defaults, Settings, effective
 
 if TYPE_CHECKING:
     from .workers import DeliveryThread
@@ -22,7 +22,7 @@ class State:
 
     app: Flask
     host: Host
-    defaults: Settings
+    defaults: Defaults
     hash_key: bytes
     acceptance: str = "insert"
     checked: bool = False
