@@ -14,6 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from . import delivery, jobs, migrations
 from .database import Busy
 from .doctor import examine
+from .settings_cli import settings
 from .smtp import describe
 from .workers import Clock, expire_all
 
@@ -38,6 +39,7 @@ class Commands(AppGroup):
 
 
 commands = Commands("invitations", help="Customer invitations.")
+commands.add_command(settings)
 
 
 @commands.command()

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from ..i18n import n_
 from ..models import SettingChange, SettingOverride
 from ..turns import take_turn
 from .declared import FIELDS, SPECS
@@ -55,9 +56,9 @@ def check(name: str, value: object, scope: Scope) -> Value:
         that it does not allow.
     """
     if name not in SPECS:
-        raise BadSetting(name, value, "there is no such setting.")
+        raise BadSetting(name, value, n_("There is no such setting."))
     if not SPECS[name].is_allowed_in(scope.kind):
-        raise BadSetting(name, value, f"it cannot be set for the scope {scope.key}.")
+        raise BadSetting(name, value, n_("It cannot be set for one %(scope)s."), scope=scope.kind)
     return read_value(FIELDS[name], value)
 
 
@@ -67,17 +68,22 @@ def take_settings_turn(session: Session) -> None:
     forget()
 
 
+def differences(session: Session, scope: Scope, wanted: Wanted) -> list[Change]:
+    """Return what would change if settings had these values in a scope."""
+    before = values_at(session, scope)
+    return [
+        Change(scope, name, before.get(name), value)
+        for name, value in wanted.items()
+        if not _is_same(before.get(name), value)
+    ]
+
+
 def apply(session: Session, scope: Scope, wanted: Wanted, by: By) -> list[Change]:
     """Give settings their values in a scope, None the wider scope's; return what changed.
 
     The values are checked ones, and the caller took the turn.
     """
-    before = values_at(session, scope)
-    changes = [
-        Change(scope, name, before.get(name), value)
-        for name, value in wanted.items()
-        if not _is_same(before.get(name), value)
-    ]
+    changes = differences(session, scope, wanted)
     for change in changes:
         _write(session, change, by)
     session.flush()

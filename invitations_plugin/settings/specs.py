@@ -118,16 +118,17 @@ def read_int(given: object, spec: Spec) -> int:
 
 
 def _read_text(given: object, spec: Spec) -> str:
-    if spec.choices is not None and given not in spec.choices:
+    text = given if isinstance(given, str) else ""
+    if spec.choices is not None and text not in spec.choices:
         raise BadValue(n_("Choose one of: %(choices)s."), choices=", ".join(spec.choices))
-    if not isinstance(given, str) or not (given or spec.check):
+    if text != given or not (text or spec.check):
         raise BadValue(n_("Enter a text."))
-    if len(given) > spec.longest:
+    if len(text) > spec.longest:
         rule = n_("The text has %(num)s characters; at most %(most)s are possible.")
-        raise BadValue(rule, num=len(given), most=spec.longest)
+        raise BadValue(rule, num=len(text), most=spec.longest)
     if spec.check is not None:
-        spec.check(given)
-    return given
+        spec.check(text)
+    return text
 
 
 @lru_cache(maxsize=64)
