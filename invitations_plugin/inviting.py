@@ -132,12 +132,16 @@ def _make(
 
 def _check_form(asked: Submission, inviter: Inviter, settings: Settings) -> None:
     """Refuse what no customer may ask for, before anything is looked up."""
-    own = _own_mailboxes(inviter.email)
     for address in asked.addresses:
-        if address.identity in own or address.mailbox in own:
+        if is_own_address(address, inviter):
             raise OwnAddress(address)
     if len(asked.addresses) > settings.max_per_send:
         raise TooMany(settings.max_per_send)
+
+
+def is_own_address(address: Address, inviter: Inviter) -> bool:
+    """Return whether an address is the inviter's own, whatever its case and tag."""
+    return bool({address.identity, address.mailbox} & _own_mailboxes(inviter.email))
 
 
 def _own_mailboxes(email: str) -> set[str]:

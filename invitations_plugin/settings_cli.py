@@ -30,9 +30,18 @@ from .settings import (
 from .settings_file import BadFile
 
 BY = By(name="command line")
-NAME = click.Choice(list(SPECS), case_sensitive=False)
 
 settings = AppGroup("settings", help="Show and change the configuration.")
+
+
+def _known(ctx: click.Context, param: click.Parameter, name: str) -> str:
+    """Return a setting's name; an unknown one ends the command with exit code 2."""
+    if name.lower() in SPECS:
+        return name.lower()
+    raise click.BadParameter(f"there is no {name!r}; 'flask invitations settings list' has all.")
+
+
+name_argument = click.argument("name", callback=_known)
 
 
 def scope_option(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -60,7 +69,7 @@ def list_settings(scope: str) -> None:
 
 
 @settings.command()
-@click.argument("name", type=NAME)
+@name_argument
 @scope_option
 def get(name: str, scope: str) -> None:
     """Print the value of setting NAME in force in a scope."""
@@ -68,7 +77,7 @@ def get(name: str, scope: str) -> None:
 
 
 @settings.command("set")
-@click.argument("name", type=NAME)
+@name_argument
 @click.argument("value")
 @scope_option
 def set_one(name: str, value: str, scope: str) -> None:
@@ -82,7 +91,7 @@ def set_one(name: str, value: str, scope: str) -> None:
 
 
 @settings.command()
-@click.argument("name", type=NAME)
+@name_argument
 @scope_option
 def unset(name: str, scope: str) -> None:
     """Take the value of setting NAME in a scope back: the wider scope's is in force again."""

@@ -2,7 +2,26 @@
 
 from __future__ import annotations
 
-from . import actions, create, jobs, views  # they bring the addresses
+from . import (  # they bring the addresses
+    actions,
+    configuration,
+    configuration_file,
+    configuration_history,
+    create,
+    explanation,
+    jobs,
+    views,
+)
 from .blueprint import admin
 
-__all__ = ["actions", "admin", "create", "jobs", "views"]
+__all__ = [
+    "actions",
+    "admin",
+    "configuration",
+    "configuration_file",
+    "configuration_history",
+    "create",
+    "explanation",
+    "jobs",
+    "views",
+]

@@ -28,6 +28,12 @@ RIGHTS = {
     "discard": "discard",
     "send": "create",
     "new": "create",
+    "configuration": "configure",
+    "configuration_history": "configure",
+    "undo_change": "configure",
+    "export_configuration": "configure",
+    "import_configuration": "configure",
+    "why": "view",
 }
 
 
@@ -48,7 +54,7 @@ def need(right: str) -> None:
         abort(403)
 
 
-protect(admin, "admin", admit, own=("invitations_admin.new",))
+protect(admin, "admin", admit, own=("invitations_admin.new", "invitations_admin.configuration"))
 
 
 @admin.errorhandler(Forbidden)

@@ -93,11 +93,20 @@ def frame() -> dict[str, Any]:
             NavItem(
                 gettext("Mass Actions"), url_for("invitations_admin.jobs"), here in ("jobs", "job")
             ),
+            *configuration_entry(here),
         ],
         "inv_user": host().staff_key()[1],
         "inv_exit_url": host().home_url(),
         "inv_can_create": host().may("create"),
     }
+
+
+def configuration_entry(here: str) -> list[NavItem]:
+    """Return the entry of the configuration for those who may open it."""
+    if not host().may("configure"):
+        return []
+    url = url_for("invitations_admin.configuration")
+    return [NavItem(gettext("Configuration"), url, "configuration" in here)]
 
 
 def grid_context(query: Query, page: Page) -> dict[str, Any]:

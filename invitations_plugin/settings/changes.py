@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -17,8 +18,13 @@ from ..models import SettingChange, SettingOverride
 from ..turns import take_turn
 from .declared import FIELDS, SPECS
 from .scopes import Scope, forget, values_at
-from .specs import GLOBAL, BadSetting, Value, read_value
+from .specs import GLOBAL, STORE_VIEW, WEBSITE, BadSetting, Value, read_value
 
+UNKNOWN: Final = n_("There is no such scope.")
+TOO_NARROW: Final = {
+    WEBSITE: n_("It cannot be set for a website alone."),
+    STORE_VIEW: n_("It cannot be set for a store view alone."),
+}
 Wanted = Mapping[str, Value | None]
 
 
@@ -42,11 +48,15 @@ class Change:
 
 
 class Conflict(Exception):
-    """Somebody else changed the same settings; ``theirs`` has the last change of each by name."""
+    """Somebody else changed the same settings, to something else.
 
-    def __init__(self, theirs: Mapping[str, SettingChange]) -> None:
+    ``theirs`` has the last change of each by name, ``mine`` all that was asked for.
+    """
+
+    def __init__(self, theirs: Mapping[str, SettingChange], mine: Wanted) -> None:
         super().__init__(", ".join(theirs))
         self.theirs = theirs
+        self.mine = mine
 
 
 def check(name: str, value: object, scope: Scope) -> Value:
@@ -58,7 +68,7 @@ def check(name: str, value: object, scope: Scope) -> Value:
     if name not in SPECS:
         raise BadSetting(name, value, n_("There is no such setting."))
     if not SPECS[name].is_allowed_in(scope.kind):
-        raise BadSetting(name, value, n_("It cannot be set for one %(scope)s."), scope=scope.kind)
+        raise BadSetting(name, value, TOO_NARROW.get(scope.kind, UNKNOWN))
     return read_value(FIELDS[name], value)
 
 
@@ -125,7 +135,7 @@ def merge(session: Session, scope: Scope, wanted: Wanted, seen: int) -> dict[str
         if name in since and not _is_same(now_set.get(name), value)
     }
     if crossed:
-        raise Conflict(crossed)
+        raise Conflict(crossed, mine)
     return mine
 
 
