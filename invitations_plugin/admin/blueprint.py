@@ -30,9 +30,9 @@ RIGHTS = {
     "new": "create",
     "configuration": "configure",
     "configuration_history": "configure",
-    "undo_change": "configure",
-    "export_configuration": "configure",
-    "import_configuration": "configure",
+    "configuration_undo": "configure",
+    "configuration_export": "configure",
+    "configuration_import": "configure",
     "why": "view",
 }
 

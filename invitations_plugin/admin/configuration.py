@@ -13,6 +13,7 @@ from ..protection import is_stale
 from ..rendering import notify, redirect_to
 from ..settings import (
     DEFAULT,
+    GLOBAL,
     SPECS,
     BadSetting,
     By,
@@ -23,6 +24,7 @@ from ..settings import (
     last_change,
     values_at,
 )
+from ..state import state
 from ..text import clean
 from . import setting_words, words
 from .blueprint import actor, admin, show
@@ -74,12 +76,11 @@ def _posted(form: Mapping[str, str]) -> Posted:
 def _read_form(place: Place, posted: Posted) -> Read:
     """Read every field that was posted; one that was not stays as it is.
 
-    A ticked box wins over what was typed. What was shown and not changed is not judged again:
-    the store may have a sender no more.
+    A ticked box wins over what was typed.
     """
     found = Read()
     own = values_at(session(), place.scope)
-    for name in (each for each in SPECS if each in posted.typed or each in posted.boxes):
+    for name in filter(posted.has, SPECS):
         try:
             found.wanted[name] = _read_field(name, place, posted, own.get(name))
         except BadSetting as error:
@@ -88,10 +89,17 @@ def _read_form(place: Place, posted: Posted) -> Read:
 
 
 def _read_field(name: str, place: Place, posted: Posted, own: Value | None) -> Value | None:
+    """Read one field; what is there already is not judged again: a sender may be gone."""
     if name in posted.boxes and SPECS[name].is_allowed_in(place.scope.kind):
         return None
     typed = posted.typed.get(name, "")
-    return own if own is not None and typed == as_typed(own) else read(name, typed, place)
+    if own is not None and typed == as_typed(own):
+        return own
+    # No box asks there whether to follow the app: showing its default is no wish to keep it.
+    is_default = typed == as_typed(getattr(state().defaults.settings, name))
+    if place.scope.kind == GLOBAL and is_default:
+        return None
+    return read(name, typed, place)
 
 
 def _save(place: Place, posted: Posted, wanted: Mapping[str, Value | None]) -> Response:

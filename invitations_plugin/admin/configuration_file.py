@@ -21,7 +21,7 @@ NAME = "invitations-settings.toml"
 
 
 @admin.get("/configuration/export")
-def export_configuration() -> Response:
+def configuration_export() -> Response:
     """Give what is set in all scopes as a file."""
     response = Response(settings_file.write(session(), places()), mimetype="application/toml")
     response.headers["Content-Disposition"] = f'attachment; filename="{NAME}"'
@@ -29,7 +29,7 @@ def export_configuration() -> Response:
 
 
 @admin.route("/configuration/import", methods=["GET", "POST"])
-def import_configuration() -> Response:
+def configuration_import() -> Response:
     """Show the form, then what a file would change; with ``confirm=1`` change it."""
     request.max_form_memory_size = 2 * LONGEST
     if request.method != "POST":
@@ -91,7 +91,7 @@ def _review_page(text: str, plan: Plan) -> Response:
         heading=_heading(len(changes)),
         changes=_lines(changes),
         effects=setting_words.effect_texts(changes),
-        back_url=url_for("invitations_admin.import_configuration"),
+        back_url=url_for("invitations_admin.configuration_import"),
     )
 
 

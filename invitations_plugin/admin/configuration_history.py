@@ -53,7 +53,7 @@ def configuration_history() -> Response:
 
 
 @admin.post("/configuration/history/<int:change_id>/undo")
-def undo_change(change_id: int) -> Response:
+def configuration_undo(change_id: int) -> Response:
     """Take a change back; where the setting was changed again since, ask first."""
     is_sure = request.form.get("confirm") == "1"
     _load(change_id)

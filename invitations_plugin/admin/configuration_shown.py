@@ -26,6 +26,8 @@ from ..settings import (
 )
 from . import setting_words
 
+IN_LINE = 60  # characters of a value below its own field
+
 Options = Sequence[tuple[str, str]]
 
 
@@ -132,7 +134,7 @@ def _row(
     is_own, is_allowed = found.scope == place.scope, spec.is_allowed_in(place.scope.kind)
     has_box = is_allowed and (place.scope.kind != GLOBAL or is_own)
     is_ticked = name in posted.boxes if posted.has(name) else not is_own
-    value = setting_words.value_text(found.value, known)
+    value = setting_words.value_text(found.value, known, IN_LINE)
     origin = setting_words.origin_text(found, place, offered)
     return Row(
         name=name,

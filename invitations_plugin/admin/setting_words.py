@@ -40,15 +40,15 @@ BOXES = {
 # What saving a value does to people, said right after it.
 EFFECTS: dict[tuple[str, Value], str] = {
     ("enabled", False): n_(
-        "Invitations are off now: customers and invited people see nothing of them, queued mail"
-        " waits, and everybody may register. The back office stays, and this page turns them on."
+        "While invitations are off, customers and invited people see nothing of them, queued mail"
+        " waits, and everybody may register. The back office stays, and turns them on again here."
     ),
     ("storefront_enabled", False): n_(
-        "Customers see nothing of invitations there now. Links that were mailed still work, and"
-        " staff can still invite."
+        "While they are off on the storefront, customers see nothing of invitations there. Links"
+        " that were mailed still work, and staff can still invite."
     ),
     ("registration", BY_INVITATION_ONLY): n_(
-        "Nobody without an invitation can create an account there now; staff still can."
+        "By invitation only, nobody else can create an account there; staff still can."
     ),
 }
 
@@ -76,10 +76,13 @@ def set_text(found: Found, offered: Sequence[Place]) -> str:
     return gettext("set in %(place)s", place=scope_name(found.scope, offered))
 
 
-def value_text(value: Value | None, known: Mapping[str, str] | None = None) -> str:
+def value_text(
+    value: Value | None, known: Mapping[str, str] | None = None, most: int = SHOWN
+) -> str:
     """Return a value as people read it; None is what a wider scope has.
 
     :param known: the labels of what the setting is chosen from.
+    :param most: characters of a text.
     """
     if value is None:
         return gettext("not set")
@@ -88,7 +91,7 @@ def value_text(value: Value | None, known: Mapping[str, str] | None = None) -> s
     if isinstance(value, int):
         return format_number(value)
     text = (known or {}).get(value, ", ".join(value.split("\n")))
-    return (text if len(text) <= SHOWN else f"{text[:SHOWN]}…") or gettext("empty")
+    return (text if len(text) <= most else f"{text[:most]}…") or gettext("empty")
 
 
 def value_in(name: str, value: Value | None, place: Place | None) -> str:
