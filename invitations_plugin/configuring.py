@@ -78,8 +78,10 @@ def choices(name: str, place: Place) -> dict[str, str] | None:
     """
     spec = SPECS[name]
     if spec.source == SENDERS:
-        found = [each for view in place.views for each in host().senders(view)]
-        return {each.code: each.label for each in reversed(found)}
+        found: dict[str, str] = {}
+        for sender in (each for view in place.views for each in host().senders(view)):
+            found.setdefault(sender.code, sender.label)
+        return found
     if spec.source == TEMPLATES:
         return template_choices()
     if spec.choices is None:

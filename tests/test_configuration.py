@@ -41,9 +41,9 @@ def form_of(page: TestResponse) -> dict[str, str]:
     for each in parsed.all("input") + parsed.all("textarea"):
         name = each.attributes.get("name", "")
         is_box = each.attributes.get("type") == "checkbox"
-        if name and "disabled" not in each.attributes:
-            if not is_box or "checked" in each.attributes:
-                filled[name] = each.attributes.get("value", each.text.removeprefix("\n"))
+        is_sent = "disabled" not in each.attributes and (not is_box or "checked" in each.attributes)
+        if name and is_sent:
+            filled[name] = each.attributes.get("value", each.text.removeprefix("\n"))
     chosen: str | None = None
     for each in parsed.elements:
         if each.tag == "select":
@@ -77,7 +77,7 @@ def overrides(store: Store) -> list[tuple[str, str, str, object]]:
     with store.session() as db:
         row = SettingOverride
         found = db.execute(sa.select(row.scope, row.scope_code, row.name, row.value))
-        return sorted(tuple(each) for each in found)  # type: ignore[type-var]
+        return sorted(tuple(each) for each in found)
 
 
 def test_what_is_saved_is_in_force_at_the_next_request(
@@ -217,7 +217,10 @@ def test_a_field_that_is_not_posted_stays_as_it_is(store: Store, admin: Visitor)
     store.setting("link_days", 12)
     admin.get(address())
     assert admin.post(address(), {"max_per_send": "7"}).status_code == 302
-    assert overrides(store) == [("default", "", "link_days", 12), ("default", "", "max_per_send", 7)]
+    assert overrides(store) == [
+        ("default", "", "link_days", 12),
+        ("default", "", "max_per_send", 7),
+    ]
 
 
 def test_a_page_saved_as_it_is_changes_nothing(store: Store, admin: Visitor) -> None:

@@ -37,6 +37,18 @@ CHANGING: dict[str, tuple[str, dict[str, Any]]] = {
     "invitations_admin.stop_job": ("/admin/invitations/jobs/{id}/stop", {}),
     "invitations_admin.discard": ("/admin/invitations/{id}/discard", {}),
     "invitations_admin.send": ("/admin/invitations/{id}/send", {}),
+    "invitations_admin.configuration": (
+        "/admin/invitations/configuration",
+        {"max_per_send": "7"},
+    ),
+    "invitations_admin.configuration_undo": (
+        "/admin/invitations/configuration/history/{id}/undo",
+        {},
+    ),
+    "invitations_admin.configuration_import": (
+        "/admin/invitations/configuration/import",
+        {"text": "[default]\nmax_per_send = 7\n", "confirm": "1"},
+    ),
 }
 # What only shows.
 SHOWING = {
@@ -52,6 +64,11 @@ SHOWING = {
     "invitations_admin.new": "/admin/invitations/new",
     "invitations_admin.jobs": "/admin/invitations/jobs/",
     "invitations_admin.job": "/admin/invitations/jobs/{id}",
+    "invitations_admin.configuration": "/admin/invitations/configuration?scope=default",
+    "invitations_admin.configuration_history": "/admin/invitations/configuration/history",
+    "invitations_admin.configuration_export": "/admin/invitations/configuration/export",
+    "invitations_admin.configuration_import": "/admin/invitations/configuration/import",
+    "invitations_admin.why": "/admin/invitations/why?customer=anna@example.com",
     "invitations_admin.style": "/admin/invitations/style",
 }
 UNPROTECTED = {"invitations_invitee.opt_out"}  # RFC 8058: mail programs post it

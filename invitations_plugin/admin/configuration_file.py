@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import closing
 
 from flask import Response, request, url_for
 
@@ -53,7 +54,10 @@ def _uploaded() -> str:
     :raises BadFile: when it is none that could be read.
     """
     file = request.files.get("file")
-    given = file.read(LONGEST + 1) if file is not None and file.filename else b""
+    if file is None:
+        return ""
+    with closing(file):
+        given: bytes = file.read(LONGEST + 1)
     if len(given) > LONGEST:
         raise BadFile([Problem(0, gettext("The file is larger than a configuration can be."))])
     try:
