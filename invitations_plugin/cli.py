@@ -16,7 +16,7 @@ from .database import Busy
 from .doctor import examine, notices
 from .settings_cli import settings
 from .smtp import describe
-from .workers import Clock, expire_all
+from .workers import Clock, expire_all, purge_all
 
 
 class Commands(AppGroup):
@@ -92,6 +92,12 @@ def worker() -> None:
 def expire() -> None:
     """Mark the invitations whose link has ended. The worker does it every hour."""
     click.echo(f"{expire_all()} expired")
+
+
+@commands.command()
+def purge() -> None:
+    """Forget address and message of what came to nothing. The worker does it every hour."""
+    click.echo(f"{purge_all()} purged")
 
 
 @commands.command()

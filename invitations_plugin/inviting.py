@@ -123,9 +123,13 @@ def _make(
         return Made(_made_before(found, asked) or _refuse(found), asked.addresses, is_new=False)
     ids = [row.id for row in made]
     note_all(session, ids, asked.actor, "create", None, Status.NOT_SENT)
+    due = now() + timedelta(seconds=settings.undo_seconds)
     session.execute(
         sa.insert(Outbox.__table__),  # type: ignore[arg-type]
-        [{"invitation_id": each, "message_id": new_message_id(domain)} for each in ids],
+        [
+            {"invitation_id": each, "message_id": new_message_id(domain), "due_at": due}
+            for each in ids
+        ],
     )
     return Made(made, asked.addresses)
 

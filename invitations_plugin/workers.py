@@ -19,6 +19,8 @@ from flask import Flask
 from . import delivery, jobs
 from .database import atomically, session
 from .lifecycle import expire_due
+from .purging import purge_due
+from .settings import forget as forget_settings
 from .state import State
 from .throttle import forget
 from .turns import forget_turns
@@ -70,6 +72,7 @@ class Clock:
         if time.monotonic() >= self._next_upkeep:
             self._next_upkeep = time.monotonic() + HOUR
             expire_all()
+            purge_all()
             atomically(lambda: forget(session()))
             atomically(lambda: forget_turns(session()))
             atomically(lambda: jobs.forget(session()))
@@ -132,5 +135,14 @@ def expire_all() -> int:
     """Mark every invitation whose link has ended; return how many."""
     total = 0
     while done := atomically(lambda: expire_due(session())):
+        total += done
+    return total
+
+
+def purge_all() -> int:
+    """Forget the addresses of every invitation whose time is over; return how many."""
+    total = 0
+    forget_settings()
+    while done := atomically(lambda: purge_due(session())):
         total += done
     return total

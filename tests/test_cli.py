@@ -21,7 +21,7 @@ from .support.rows import ago, one
 from .support.sink import Mail, Sink
 from .support.stores import MakeStore, Store
 
-COMMANDS = ("upgrade", "downgrade", "deliver", "worker", "expire", "doctor", "settings")
+COMMANDS = ("upgrade", "downgrade", "deliver", "worker", "expire", "doctor", "settings", "purge")
 
 
 def run(store: Store, *arguments: str) -> Result:

@@ -91,6 +91,7 @@ HISTORY = {
     "expire": n_("The link expired"),
     "extend": n_("The link was extended"),
     "ask": n_("Asked for a fresh link"),
+    "purge": n_("Address and message removed: their time was over"),
     "overtaken": n_("Another invitation of this address was accepted"),
     "sign_in": n_("The friend signed in to an account"),
     "wait": n_("Waits for its turn"),

@@ -144,6 +144,18 @@ class Settings:
         at_least=1,
         at_most=3650,
     )
+    retention_days: int = setting(
+        30,
+        n_("Days after Which Closed Invitations are Forgotten"),
+        LINKS,
+        STORE_VIEW,
+        help=n_(
+            "So long after the end of its link an invitation that nobody accepted loses address"
+            " and message; 0 to keep them."
+        ),
+        at_least=0,
+        at_most=3650,
+    )
     registered_address: str = setting(
         INVITED_ADDRESS_ONLY,
         n_("Registered Address"),
@@ -279,6 +291,15 @@ class Settings:
         longest=100_000,
         rows=4,
         check=read_domains,
+    )
+    undo_seconds: int = setting(
+        0,
+        n_("Seconds in Which an Invitation can be Taken Back"),
+        DELIVERY,
+        STORE_VIEW,
+        help=n_("So long its mail waits before it leaves; 0 for at once."),
+        at_least=0,
+        at_most=3600,
     )
     batch_size: int = setting(
         50,

@@ -1,4 +1,4 @@
-"""What was changed in the configuration, and by whom."""
+"""What was changed in the configuration, and by whom; which invitations are to be forgotten."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ depends_on = None
 
 BIG_ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 TABLE = "invitations_setting_change"
+CLOSED = "ix_invitations_invitation_closed_expires_at"
+IS_CLOSED = "email IS NOT NULL AND status NOT IN ('not_sent', 'sent', 'accepted')"
 
 
 def upgrade() -> None:
@@ -36,7 +38,15 @@ def upgrade() -> None:
     op.create_index(
         f"ix_{TABLE}_scope_scope_code_name_id", TABLE, ["scope", "scope_code", "name", "id"]
     )
+    op.create_index(
+        CLOSED,
+        "invitations_invitation",
+        ["expires_at"],
+        sqlite_where=sa.text(IS_CLOSED),
+        postgresql_where=sa.text(IS_CLOSED),
+    )
 
 
 def downgrade() -> None:
+    op.drop_index(CLOSED, "invitations_invitation")
     op.drop_table(TABLE)
