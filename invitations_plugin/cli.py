@@ -109,8 +109,8 @@ def doctor() -> None:
     findings = examine(current_app)
     for finding in findings:
         click.echo(f"- {finding}")
-    if findings:
-        raise SystemExit(1)
     for notice in notices():
         click.echo(f"Notice: {notice}")
+    if findings:
+        raise SystemExit(1)
     click.echo("Everything is in order.")

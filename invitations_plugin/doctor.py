@@ -32,11 +32,17 @@ def examine(app: Flask) -> list[str]:
 
 
 def notices() -> list[str]:
-    """Return what keeps customers from inviting because somebody wants it so: no faults."""
+    """Return what keeps customers from inviting because somebody wants it so: no faults.
+
+    Nothing where the database cannot be asked, which :func:`examine` says.
+    """
     found: dict[str, list[str]] = {}
-    for view in (view for website in host().websites() for view in website.store_views):
-        for each in explain(session(), Question(view)):
-            found.setdefault(_notice(each), []).append(view.code)
+    try:
+        for view in (view for website in host().websites() for view in website.store_views):
+            for each in explain(session(), Question(view)):
+                found.setdefault(_notice(each), []).append(view.code)
+    except SQLAlchemyError:
+        return []
     return [f"{text} (store views: {', '.join(codes)})" for text, codes in found.items()]
 
 

@@ -12,7 +12,9 @@ from invitations_plugin.models import SettingChange, SettingOverride
 from invitations_plugin.settings import SCOPES, SPECS
 from invitations_plugin.state import settings_of, store_view
 
+from .support.outbox import many, queue
 from .support.pages import Element, Page, at_once, statements
+from .support.sink import Mail, Sink
 from .support.stores import LIST, SEND, MakeStore, Store, Visitor
 
 CONFIGURATION = "/admin/invitations/configuration"
@@ -432,6 +434,37 @@ def test_the_page_reads_the_settings_once(store: Store, admin: Visitor, scope: s
         assert admin.get(address(scope)).status_code == 200
     assert len([each for each in seen if "FROM invitations_setting \n" in f"{each} \n"]) == 1
     assert len([each for each in seen if "invitations_" in each]) == 2  # and the last change
+
+
+def test_off_for_one_website_hides_its_customers_pages_and_no_other_s(
+    store: Store, admin: Visitor
+) -> None:
+    change(admin, MAIN, storefront_enabled="0")
+    veronica, giulia = store.customer(), store.customer("giulia@example.com")
+    assert veronica.get(LIST).status_code == 404
+    assert veronica.post(SEND, {"emails-0": "anna@example.com"}).status_code == 404
+    assert Page(veronica.get("/account/")).link("My Invitations") is None
+    assert giulia.send("anna@example.com").status_code == 302
+    new = "/admin/invitations/new"
+    form = Page(admin.get(new)).fields | {"emails": "ben@example.com", "confirm": "1"}
+    assert admin.post(new, form | {"store_view": "en", "group": "vip"}).status_code == 302
+    assert len(store.invitations()) == 2
+
+
+def test_a_worker_follows_a_change_with_its_next_batch(
+    store: Store, admin: Visitor, sink: Sink
+) -> None:
+    change(admin, batch_size="1")
+    queue(store, *many(2))
+
+    def choose_another_sender(mail: Mail) -> None:
+        if len(sink.mails) == 1:
+            change(admin, email_sender="sales")
+
+    sink.while_taking = choose_another_sender
+    store.deliver()
+    senders = [mail.message["From"] for mail in sink.mails]
+    assert ["hello@" in senders[0], "sales@" in senders[1]] == [True, True]
 
 
 def test_who_may_not_configure_sees_neither_page_nor_entry(store: Store, admin: Visitor) -> None:

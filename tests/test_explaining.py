@@ -240,6 +240,14 @@ def test_the_doctor_names_the_same_as_notices_and_no_faults(store: Store) -> Non
     assert answer.output.endswith("Everything is in order.\n")
 
 
+def test_the_doctor_names_faults_and_notices_together(store: Store, sink: Any) -> None:
+    store.setting("enabled", False)
+    sink.at_connect = "421 4.3.2 busy"
+    answer = run(store, "doctor")
+    assert answer.exit_code == 1
+    assert answer.output.index("- The mail server") < answer.output.index("Notice: ")
+
+
 def test_the_send_page_and_the_explanation_share_their_rules(
     store: Store, admin: Visitor, veronica: Visitor, later: Later
 ) -> None:

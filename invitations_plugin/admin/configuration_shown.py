@@ -17,13 +17,13 @@ from ..settings import (
     SECTIONS,
     SENDERS,
     SPECS,
-    STORE_VIEW,
     Found,
     Spec,
     Value,
     trace,
     values_at,
 )
+from ..state import host
 from . import setting_words
 
 IN_LINE = 60  # characters of a value below its own field
@@ -105,17 +105,15 @@ def context(
     }
 
 
-def _scopes(place: Place, offered: Sequence[Place]) -> list[dict[str, Any]]:
-    """Return the scopes as a list to choose from; store views stand below their website."""
-    return [
-        {
-            "key": each.scope.key,
-            "name": each.name,
-            "is_chosen": each.scope.key == place.scope.key,
-            "is_store_view": each.scope.kind == STORE_VIEW,
-        }
-        for each in offered
-    ]
+def _scopes(place: Place, offered: Sequence[Place]) -> list[tuple[str, list[Any]]]:
+    """Return the scopes as lists to choose from, each below its website's name."""
+    names = {website.code: website.name for website in host().websites()}
+    groups: dict[str, list[Any]] = {}
+    for each in offered:
+        website = each.scope.website or each.scope.code
+        is_chosen = each.scope == place.scope
+        groups.setdefault(website, []).append((each.scope.key, each.name, is_chosen))
+    return [(names.get(code, ""), group) for code, group in groups.items()]
 
 
 def _of_section(rows: Mapping[str, Row], section: str) -> list[Row]:
