@@ -7,12 +7,11 @@ from dataclasses import dataclass, field
 
 from flask import Response, abort, request, url_for
 
-from ..configuring import Place, find_place, read, save
+from ..configuring import Place, find_place, places, read, save
 from ..database import atomically, session
 from ..protection import is_stale
 from ..rendering import notify, redirect_to
 from ..settings import (
-    DEFAULT,
     GLOBAL,
     SPECS,
     BadSetting,
@@ -46,7 +45,7 @@ class Read:
 def configuration() -> Response:
     """Show the settings of a scope; save those that were changed."""
     request.max_form_memory_size = FORM_BYTES
-    place = find_place(request.args.get("scope") or DEFAULT.key) or abort(404)
+    place = _place(request.args.get("scope"))
     if request.method != "POST":
         return _page(place)
     posted = _posted(request.form)
@@ -56,6 +55,11 @@ def configuration() -> Response:
     if found.errors:
         return _page(place, posted, 422, errors=found.errors)
     return _save(place, posted, found.wanted)
+
+
+def _place(key: str | None) -> Place:
+    """Return the scope that was named, the widest one without a name."""
+    return (find_place(key) if key else places()[0]) or abort(404)
 
 
 def by() -> By:

@@ -13,7 +13,7 @@ from ..explaining import Finding, Question, explain
 from ..forms import bad_address_text
 from ..host import StoreView
 from ..i18n import gettext
-from ..settings import DEFAULT
+from ..settings import DEFAULT, STORE_VIEW
 from ..state import host
 from ..text import clean_line
 from . import setting_words
@@ -31,9 +31,7 @@ def why() -> Response:
         "admin/why.html",
         status=422 if errors else 200,
         store=view.code,
-        store_views=[
-            (each.code, each.name) for website in host().websites() for each in website.store_views
-        ],
+        store_views=[(each.code, each.name) for each in _views()],
         typed=typed,
         errors=errors,
         stops=[_line(each) for each in found if each.is_stop],
@@ -44,10 +42,14 @@ def why() -> Response:
 
 def _view(code: str | None) -> StoreView:
     """Return the store view that was named, the first one without a name."""
-    views = [view for website in host().websites() for view in website.store_views]
+    views = _views()
     if not code:
         return views[0]
     return next((each for each in views if each.code == code), None) or abort(404)
+
+
+def _views() -> list[StoreView]:
+    return [each.views[0] for each in places() if each.scope.kind == STORE_VIEW]
 
 
 def _question(view: StoreView, typed: dict[str, str]) -> tuple[Question, dict[str, str]]:

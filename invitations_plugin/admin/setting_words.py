@@ -41,7 +41,7 @@ BOXES = {
 EFFECTS: dict[tuple[str, Value], str] = {
     ("enabled", False): n_(
         "While invitations are off, customers and invited people see nothing of them, queued mail"
-        " waits, and everybody may register. The back office stays, and turns them on again here."
+        " waits, and everybody may register. The back office stays: they can be turned on again."
     ),
     ("storefront_enabled", False): n_(
         "While they are off on the storefront, customers see nothing of invitations there. Links"
