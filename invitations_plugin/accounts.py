@@ -2,10 +2,27 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from .clock import as_kept
 from .database import session
 from .lifecycle import ERASED, accepted_others
+from .limits import Inviter
 from .models import Invitation
 from .state import host
+from .text import clean_line
+
+
+def as_inviter(customer: Any) -> Inviter:
+    """Return a customer as the plugin keeps one who invites."""
+    store = host()
+    since = store.customer_since(customer)
+    return Inviter(
+        store.key(customer),
+        store.email(customer),
+        clean_line(store.name(customer)),
+        as_kept(since) if since is not None else None,
+    )
 
 
 def has_account(row: Invitation) -> bool:

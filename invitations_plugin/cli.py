@@ -14,9 +14,10 @@ from sqlalchemy.exc import DBAPIError
 from . import delivery, jobs, migrations
 from .cli_export import export
 from .database import Busy
-from .doctor import examine
+from .doctor import examine, notices
+from .settings_cli import settings
 from .smtp import describe
-from .workers import Clock, expire_all
+from .workers import Clock, expire_all, purge_all
 
 
 class Commands(AppGroup):
@@ -40,6 +41,7 @@ class Commands(AppGroup):
 
 commands = Commands("invitations", help="Customer invitations.")
 commands.add_command(export)
+commands.add_command(settings)
 
 
 @commands.command()
@@ -95,11 +97,22 @@ def expire() -> None:
 
 
 @commands.command()
+def purge() -> None:
+    """Forget address and message of what came to nothing. The worker does it every hour."""
+    click.echo(f"{purge_all()} purged")
+
+
+@commands.command()
 def doctor() -> None:
-    """Say what is misconfigured and what to do. Exit code 1 when something is."""
+    """Say what is misconfigured and what to do. Exit code 1 when something is.
+
+    What customers cannot do because a setting says so is a notice and no fault: exit code 0.
+    """
     findings = examine(current_app)
     for finding in findings:
         click.echo(f"- {finding}")
+    for notice in notices():
+        click.echo(f"Notice: {notice}")
     if findings:
         raise SystemExit(1)
     click.echo("Everything is in order.")

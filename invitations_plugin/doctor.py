@@ -10,6 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from . import mail_templates, migrations, searchable
 from .database import engine, session
+from .explaining import Finding, Question, explain
 from .host import Host, StoreView, arguments_of
 from .links import base_url
 from .mail import template_choices
@@ -41,6 +42,29 @@ def examine(app: Flask) -> list[str]:
                 " see SQLALCHEMY_DATABASE_URI."
             )
     return list(dict.fromkeys(findings))
+
+
+def notices() -> list[str]:
+    """Return what keeps customers from inviting because somebody wants it so: no faults.
+
+    Nothing where the database cannot be asked, which :func:`examine` says.
+    """
+    found: dict[str, list[str]] = {}
+    try:
+        for view in (view for website in host().websites() for view in website.store_views):
+            for each in explain(session(), Question(view)):
+                found.setdefault(_notice(each), []).append(view.code)
+    except SQLAlchemyError:
+        return []
+    return [f"{text} (store views: {', '.join(codes)})" for text, codes in found.items()]
+
+
+def _notice(finding: Finding) -> str:
+    if finding.found is None:
+        return finding.text
+    scope, origin = finding.found.scope, finding.found.origin
+    where = origin if scope is None else f"set in {scope.key}"
+    return f"{finding.text} It is the setting {finding.setting}, {where}."
 
 
 def _mounting(app: Flask) -> Iterator[str]:

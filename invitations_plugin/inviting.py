@@ -123,21 +123,29 @@ def _make(
         return Made(_made_before(found, asked) or _refuse(found), asked.addresses, is_new=False)
     ids = [row.id for row in made]
     note_all(session, ids, asked.actor, "create", None, Status.NOT_SENT)
+    due = now() + timedelta(seconds=settings.undo_seconds)
     session.execute(
         sa.insert(Outbox.__table__),  # type: ignore[arg-type]
-        [{"invitation_id": each, "message_id": new_message_id(domain)} for each in ids],
+        [
+            {"invitation_id": each, "message_id": new_message_id(domain), "due_at": due}
+            for each in ids
+        ],
     )
     return Made(made, asked.addresses)
 
 
 def _check_form(asked: Submission, inviter: Inviter, settings: Settings) -> None:
     """Refuse what no customer may ask for, before anything is looked up."""
-    own = _own_mailboxes(inviter.email)
     for address in asked.addresses:
-        if address.identity in own or address.mailbox in own:
+        if is_own_address(address, inviter):
             raise OwnAddress(address)
     if len(asked.addresses) > settings.max_per_send:
         raise TooMany(settings.max_per_send)
+
+
+def is_own_address(address: Address, inviter: Inviter) -> bool:
+    """Return whether an address is the inviter's own, whatever its case and tag."""
+    return bool({address.identity, address.mailbox} & _own_mailboxes(inviter.email))
 
 
 def _own_mailboxes(email: str) -> set[str]:

@@ -6,9 +6,10 @@ two submissions of one sender count one after the other.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Final
 
 import sqlalchemy as sa
@@ -18,7 +19,7 @@ from .clock import now
 from .lifecycle import is_seemingly_open
 from .models import Invitation, MailState
 from .settings import Settings
-from .throttle import Window, WindowFull
+from .throttle import Window, WindowFull, look
 from .throttle import count as take
 from .turns import take_turn
 
@@ -63,13 +64,44 @@ def check_limits(session: Session, inviter: Inviter, count: int, settings: Setti
 
     :raises LimitReached: when that is too many.
     """
+    for check in _checks(session, inviter, count, settings):
+        check()
+
+
+def _checks(
+    session: Session, inviter: Inviter, count: int, settings: Settings
+) -> Iterator[Callable[[], None]]:
+    """Yield a check for each limit of a sender that is counted from the rows."""
     for window, limit in ((HOUR, settings.max_per_hour), (DAY, settings.max_per_day)):
         if limit:
-            _check_window(session, inviter.key, window, limit, count)
+            yield partial(_check_window, session, inviter.key, window, limit, count)
     if settings.max_lifetime:
-        _check_all(session, inviter.key, LIFETIME, settings.max_lifetime, count, None)
-    _check_new(session, inviter, count, settings)
-    check_pending(session, inviter.key, count, settings)
+        most = settings.max_lifetime
+        yield partial(_check_all, session, inviter.key, LIFETIME, most, count, None)
+    yield partial(_check_new, session, inviter, count, settings)
+    yield partial(check_pending, session, inviter.key, count, settings)
+
+
+def reached(
+    session: Session, website: str, inviter: Inviter | None, settings: Settings
+) -> list[LimitReached]:
+    """Return every limit that stops one invitation more just now; nothing is taken.
+
+    Without an inviter those of all customers of the website together.
+    """
+    most = settings.max_of_all_per_day
+    checks: list[Callable[[], None]] = [partial(_take, session, ALL, website, most, 1, look)]
+    if inviter is not None:
+        own = settings.max_per_day
+        checks += _checks(session, inviter, 1, settings)
+        checks.append(partial(_take, session, SKIPPED, inviter.key, own, 1, look))
+    found = []
+    for check in checks:
+        try:
+            check()
+        except LimitReached as limit:
+            found.append(limit)
+    return found
 
 
 def take_shares(
@@ -86,11 +118,18 @@ def take_shares(
     _take(session, ALL, website, settings.max_of_all_per_day, made)  # last: all wait for it
 
 
-def _take(session: Session, window: str, subject: str, limit: int, amount: int) -> None:
+def _take(
+    session: Session,
+    window: str,
+    subject: str,
+    limit: int,
+    amount: int,
+    how: Callable[[Session, Window, str, int], None] = take,
+) -> None:
     if not limit or not amount:
         return
     try:
-        take(session, Window(window, LENGTHS[DAY], limit), subject, amount)
+        how(session, Window(window, LENGTHS[DAY], limit), subject, amount)
     except WindowFull as full:
         shown = ALL if window == ALL else DAY
         raise LimitReached(shown, limit, now() + timedelta(seconds=full.wait)) from full

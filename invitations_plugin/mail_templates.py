@@ -234,7 +234,7 @@ def uses(session: Session) -> dict[str, list[tuple[str, str]]]:
     found: dict[str, list[tuple[str, str]]] = {}
     pairs = [(str(value), (scope, code)) for value, scope, code in session.execute(query)]
     if not any(where == (GLOBAL, "") for _, where in pairs):
-        pairs.insert(0, (state().defaults.email_template, (GLOBAL, "")))
+        pairs.insert(0, (state().defaults.settings.email_template, (GLOBAL, "")))
     for code, where in sorted(pairs, key=lambda pair: pair[1]):
         found.setdefault(code, []).append(where)
     return found

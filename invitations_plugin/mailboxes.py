@@ -25,13 +25,23 @@ def turn_of(session: Session, row: Invitation, settings: Settings) -> datetime |
 
     It holds the mailbox until the commit, so that two workers do not both find room.
     """
-    limits = ((settings.mailbox_per_day, DAY), (settings.mailbox_per_month, MONTH))
-    if not any(limit for limit, _ in limits):
+    if not (settings.mailbox_per_day or settings.mailbox_per_month):
         return None
     take_turn(session, f"mailbox:{row.recipient_hash}")
     if _is_one_leaving(session, row):
         return now() + WHILE_ONE_LEAVES
-    received = _received(session, row)
+    return next_turn(session, row.recipient_hash, settings, row.id)
+
+
+def next_turn(
+    session: Session, recipient_hash: str, settings: Settings, number: int = 0
+) -> datetime | None:
+    """Return when a mailbox has room for one mail more, in UTC, None for now.
+
+    :param number: the invitation whose mail it is, 0 for one that is not made yet.
+    """
+    limits = ((settings.mailbox_per_day, DAY), (settings.mailbox_per_month, MONTH))
+    received = _received(session, recipient_hash, number)
     opens = [_opens_at(received, limit, length) for limit, length in limits if limit]
     return max((each for each in opens if each is not None), default=None)
 
@@ -46,20 +56,20 @@ def _is_one_leaving(session: Session, row: Invitation) -> bool:
     return session.scalar(query.limit(1)) is not None
 
 
-def _received(session: Session, row: Invitation) -> list[datetime]:
+def _received(session: Session, recipient_hash: str, number: int) -> list[datetime]:
     """Return when mails left for the mailbox in the longest window, the newest first.
 
     One whose end is unknown may have arrived; this mail's own repetition is the same mail.
     What only seemed to leave counts as well, so that its sender cannot tell it apart.
     """
     note, other = History, Invitation
-    lost = sa.and_(note.action == "unknown", note.invitation_id != row.id)
+    lost = sa.and_(note.action == "unknown", note.invitation_id != number)
     seemed = sa.and_(note.action == "skip", note.reason.in_((OPTED_OUT, Status.DECLINED)))
     query = (
         sa.select(note.at)
         .join(other, other.id == note.invitation_id)
         .where(
-            other.recipient_hash == row.recipient_hash,
+            other.recipient_hash == recipient_hash,
             sa.or_(note.action == "send", lost, seemed),
             note.at > now() - MONTH,
         )

@@ -28,6 +28,8 @@ NAMING = {
 BigId = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 HostKey = sa.String(255)  # whatever a store calls a customer or a group
 VIEW_NAME = 60  # characters of a saved view's name
+# As SQL, for an index is used only where a query says the very same.
+IS_CLOSED_WITH_ADDRESS = "email IS NOT NULL AND status NOT IN ('not_sent', 'sent', 'accepted')"
 MESSAGE_START = 40  # characters of a message that it is sorted by
 
 
@@ -184,6 +186,12 @@ class Invitation(Base):
             sqlite_where=sa.text("status IN ('not_sent', 'sent')"),
             postgresql_where=sa.text("status IN ('not_sent', 'sent')"),
         ),
+        sa.Index(
+            "ix_invitations_invitation_closed_expires_at",
+            "expires_at",
+            sqlite_where=sa.text(IS_CLOSED_WITH_ADDRESS),
+            postgresql_where=sa.text(IS_CLOSED_WITH_ADDRESS),
+        ),
         {"sqlite_autoincrement": True},
     )
 
@@ -288,6 +296,31 @@ class SettingOverride(Base):
     value: Mapped[Any] = mapped_column(sa.JSON())
     updated_at: Mapped[datetime] = mapped_column(default=now, onupdate=now)
     updated_by: Mapped[str] = mapped_column(sa.String(255), default="")
+
+
+class SettingChange(Base):
+    """One change of a setting in one scope: who, when, from, to; None is the wider scope's value.
+
+    ``actor_key`` is "" where a command did it; ``undoes`` is the change that this one takes back.
+    """
+
+    __tablename__ = "invitations_setting_change"
+    __table_args__ = (
+        sa.CheckConstraint("scope IN ('default', 'website', 'store')", name="scope"),
+        sa.Index(None, "scope", "scope_code", "name", "id"),
+        {"sqlite_autoincrement": True},
+    )
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    at: Mapped[datetime] = mapped_column(default=now)
+    actor_key: Mapped[str] = mapped_column(HostKey, default="")
+    actor_name: Mapped[str] = mapped_column(sa.String(255), default="")
+    scope: Mapped[str] = mapped_column(sa.String(8))
+    scope_code: Mapped[str] = mapped_column(default="")
+    name: Mapped[str]
+    old_value: Mapped[Any | None] = mapped_column(sa.JSON(none_as_null=True))
+    new_value: Mapped[Any | None] = mapped_column(sa.JSON(none_as_null=True))
+    undoes: Mapped[int | None] = mapped_column(sa.BigInteger())
 
 
 class OptOut(Base):

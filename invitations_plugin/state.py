@@ -11,7 +11,7 @@ from jinja2 import Environment, Template
 from .database import session
 from .host import Host, StoreView
 from .senders import usable
-from .settings import Settings, effective
+from .settings import Defaults, Settings, effective
 
 if TYPE_CHECKING:
     from .workers import DeliveryThread
@@ -23,7 +23,7 @@ class State:
 
     app: Flask
     host: Host
-    defaults: Settings
+    defaults: Defaults
     hash_key: bytes
     acceptance: str = "insert"
     checked: bool = False

@@ -45,16 +45,39 @@ def count(session: Session, window: Window, subject: str, amount: int = 1) -> No
 
     :raises WindowFull: when the amount does not fit; nothing was written then.
     """
-    at = now()
-    ends = at - (at - datetime.min) % window.length + window.length
+    ends = _end(window)
     if amount > window.most or not _fits(session, window, subject, amount, ends):
-        raise WindowFull(ceil((ends - at).total_seconds()))
+        raise _full(ends)
+
+
+def look(session: Session, window: Window, subject: str, amount: int = 1) -> None:
+    """Say whether an amount would fit into the running window, and take nothing.
+
+    :raises WindowFull: when it would not.
+    """
+    ends = _end(window)
+    query = sa.select(Quota.taken).where(Quota.subject == _key(window, subject, ends))
+    if (session.scalar(query) or 0) + amount > window.most:
+        raise _full(ends)
+
+
+def _end(window: Window) -> datetime:
+    at = now()
+    return at - (at - datetime.min) % window.length + window.length
+
+
+def _full(ends: datetime) -> WindowFull:
+    return WindowFull(ceil((ends - now()).total_seconds()))
+
+
+def _key(window: Window, subject: str, ends: datetime) -> str:
+    digest = hashlib.sha256(subject.encode()).hexdigest()[:32]
+    return f"{window.name}:{digest}:{ends:%Y%m%d%H%M%S}"
 
 
 def _fits(session: Session, window: Window, subject: str, amount: int, ends: datetime) -> bool:
-    digest = hashlib.sha256(subject.encode()).hexdigest()[:32]
     upsert = insert_into(session, Quota).values(
-        subject=f"{window.name}:{digest}:{ends:%Y%m%d%H%M%S}",
+        subject=_key(window, subject, ends),
         taken=amount,
         updated_at=now(),
         ends_at=ends,

@@ -20,6 +20,8 @@ from . import delivery, exports, jobs, searchable
 from .database import atomically, session
 from .lifecycle import expire_due
 from .models import Invitation
+from .purging import purge_due
+from .settings import forget as forget_settings
 from .state import State
 from .throttle import forget
 from .turns import forget_turns
@@ -72,6 +74,7 @@ class Clock:
         if time.monotonic() >= self._next_upkeep:
             self._next_upkeep = time.monotonic() + HOUR
             expire_all()
+            purge_all()
             atomically(lambda: forget(session()))
             atomically(lambda: forget_turns(session()))
             atomically(lambda: jobs.forget(session()))
@@ -142,5 +145,14 @@ def expire_all() -> int:
     """Mark every invitation whose link has ended; return how many."""
     total = 0
     while done := atomically(lambda: expire_due(session())):
+        total += done
+    return total
+
+
+def purge_all() -> int:
+    """Forget the addresses of every invitation whose time is over; return how many."""
+    total = 0
+    forget_settings()
+    while done := atomically(lambda: purge_due(session())):
         total += done
     return total

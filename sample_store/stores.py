@@ -37,6 +37,10 @@ SENDERS = (
 )
 
 
+# Pages whose own question is called "store": to ask about a store view is no wish to enter it.
+ASKS_BY_STORE = ("invitations_admin.why",)
+
+
 @lru_cache
 def websites(main_url: str, private_url: str) -> tuple[Website, ...]:
     """Return the websites as they are reached, each under its address or both under one."""
@@ -134,7 +138,9 @@ def enter(view: StoreView) -> None:
 
 
 def _enter_requested() -> None:
-    """Follow ``?store=CODE`` on any page."""
+    """Follow ``?store=CODE`` on any page but one that asks staff about a store view by it."""
+    if request.endpoint in ASKS_BY_STORE:
+        return
     view = views().get(request.args.get("store", ""))
     if view is not None:
         enter(view)

@@ -21,7 +21,17 @@ from .support.rows import ago, one
 from .support.sink import Mail, Sink
 from .support.stores import MakeStore, Store
 
-COMMANDS = ("upgrade", "downgrade", "deliver", "worker", "expire", "export", "doctor")
+COMMANDS = (
+    "upgrade",
+    "downgrade",
+    "deliver",
+    "worker",
+    "expire",
+    "purge",
+    "export",
+    "settings",
+    "doctor",
+)
 
 
 def run(store: Store, *arguments: str) -> Result:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from dataclasses import fields
 from pathlib import Path
 
@@ -33,6 +34,16 @@ def test_each_setting_stands_in_the_readme_with_label_and_default(field: object)
     assert SPECS[name].label in row
     shown = str(default).lower() if isinstance(default, bool) else str(default)
     assert shown in row
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_each_setting_stands_in_the_readme_with_its_scope_and_what_it_allows(name: str) -> None:
+    spec, row = SPECS[name], " ".join(rows_of(f"{name}`"))
+    scope = {"default": "global", "website": "website", "store": "store view"}[spec.scope]
+    assert f"| {scope} |" in row
+    assert all(f"`{choice}`" in row for choice in spec.choices or ())
+    if spec.at_most:
+        assert re.search(rf"\| {spec.at_least}( \([^)]+\))? to {spec.at_most} \|", row)
 
 
 @pytest.mark.parametrize("name", CONFIG)

@@ -77,6 +77,18 @@ CHANGING: dict[str, tuple[str, dict[str, Any]]] = {
     "invitations_admin.send": ("/admin/invitations/{id}/send", {}),
     "invitations_admin.save_view": ("/admin/invitations/views", {"name": "Late", "status": "sent"}),
     "invitations_admin.change_view": ("/admin/invitations/views/{id}", {"name": "Later"}),
+    "invitations_admin.configuration": (
+        "/admin/invitations/configuration",
+        {"max_per_send": "7"},
+    ),
+    "invitations_admin.configuration_undo": (
+        "/admin/invitations/configuration/history/{id}/undo",
+        {},
+    ),
+    "invitations_admin.configuration_import": (
+        "/admin/invitations/configuration/import",
+        {"text": "[default]\nmax_per_send = 7\n", "confirm": "1"},
+    ),
 }
 # What only shows.
 SHOWING = {
@@ -97,6 +109,11 @@ SHOWING = {
     "invitations_admin.job": "/admin/invitations/jobs/{id}",
     "invitations_admin.exports": "/admin/invitations/exports/",
     "invitations_admin.export": "/admin/invitations/exports/{id}",
+    "invitations_admin.configuration": "/admin/invitations/configuration?scope=default",
+    "invitations_admin.configuration_history": "/admin/invitations/configuration/history",
+    "invitations_admin.configuration_export": "/admin/invitations/configuration/export",
+    "invitations_admin.configuration_import": "/admin/invitations/configuration/import",
+    "invitations_admin.why": "/admin/invitations/why?customer=anna@example.com",
     "invitations_admin.style": "/admin/invitations/style",
     "invitations_admin.templates": TEMPLATES,
     "invitations_admin.template_new": f"{TEMPLATES}new",

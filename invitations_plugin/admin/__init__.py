@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from . import (  # they bring the addresses
     actions,
+    configuration,
+    configuration_file,
+    configuration_history,
     create,
     detail,
+    explanation,
     exports,
     grid,
     jobs,
@@ -19,8 +23,12 @@ from .blueprint import admin
 __all__ = [
     "actions",
     "admin",
+    "configuration",
+    "configuration_file",
+    "configuration_history",
     "create",
     "detail",
+    "explanation",
     "exports",
     "grid",
     "jobs",

@@ -50,10 +50,22 @@ RIGHTS = {
     "template_language": "configure",
     "template_delete": "configure",
     "template_mended": "configure",
+    "configuration": "configure",
+    "configuration_history": "configure",
+    "configuration_undo": "configure",
+    "configuration_export": "configure",
+    "configuration_import": "configure",
+    "why": "view",
 }
 # Forms whose texts may be longer than a form usually is, in bytes; read before the form is.
 MIB = 1024 * 1024
-LARGE = {"new": 2 * MIB, "template": 4 * MIB, "template_preview": 4 * MIB}
+LARGE = {
+    "new": 2 * MIB,
+    "configuration": MIB,
+    "configuration_import": MIB,
+    "template": 4 * MIB,
+    "template_preview": 4 * MIB,
+}
 
 
 def admit() -> Response | None:
@@ -68,6 +80,8 @@ def admit() -> Response | None:
     if not scope.is_somewhere():
         abort(403)
     need(RIGHTS[here])
+    if here.startswith("template") and scope.websites() is not None:
+        abort(403)  # they are all websites'
     request.max_form_memory_size = LARGE.get(here, request.max_form_memory_size)
     return None
 
@@ -78,7 +92,7 @@ def need(right: str) -> None:
         abort(403)
 
 
-OWN = ("new", "detail", "template", "template_new", "template_preview")
+OWN = ("new", "detail", "configuration", "template", "template_new", "template_preview")
 protect(admin, "admin", admit, own=tuple(f"invitations_admin.{name}" for name in OWN))
 
 

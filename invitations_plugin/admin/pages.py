@@ -21,6 +21,13 @@ from ..state import host
 from . import words
 from .faults import faults
 
+CONFIGURATION_PAGES = (
+    "configuration",
+    "configuration_history",
+    "configuration_undo",
+    "configuration_import",
+    "why",
+)
 TEMPLATE_PAGES = (
     "templates",
     "template",
@@ -79,12 +86,13 @@ def _navigation() -> list[NavItem]:
         (gettext("Invitations"), "grid", GRID_PAGES, "view"),
         (gettext("Mass Actions"), "jobs", ("jobs", "job"), "view"),
         (gettext("Exports"), "exports", ("exports", "export"), "export"),
+        (gettext("Configuration"), "configuration", CONFIGURATION_PAGES, "configure"),
         (gettext("Email Templates"), "templates", TEMPLATE_PAGES, "configure"),
     )
     return [
         NavItem(label, url_for(f"invitations_admin.{name}"), here in places)
         for label, name, places, right in pages
-        if host().may(right)
+        if host().may(right) and (name != "templates" or scope.websites() is None)
     ]
 
 

@@ -138,6 +138,7 @@ HISTORY = {
     "extend": n_("The link was extended"),
     "edit": n_("Edited"),
     "ask": n_("Asked for a fresh link"),
+    "purge": n_("Address and message removed: their time was over"),
     "overtaken": n_("Another invitation of this address was accepted"),
     "sign_in": n_("The friend signed in to an account"),
     "wait": n_("Waits for its turn"),

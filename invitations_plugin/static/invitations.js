@@ -191,8 +191,17 @@
     if (panel) close(panel);
   });
 
+  /* A setting that follows a wider scope is not typed into; without this the ticked box wins on the server. */
+  const inherit = (box) => {
+    const field = box.form.elements[box.dataset.invInherit];
+    field.disabled = box.checked;
+    field.closest('.inv-setting').classList.toggle('inv-setting-inherited', box.checked);
+  };
+  on('change', ({ target }) => 'invInherit' in target.dataset && inherit(target));
+
   /* What a page needs when it is shown, by the browser or by htmx. */
   const show = () => {
+    document.querySelectorAll('[data-inv-inherit]').forEach(inherit);
     document.querySelectorAll('[data-inv-select]').forEach((menu) => {
       [...menu.options].forEach((option) => { option.hidden = option.disabled = false; });
       read(menu.form);

@@ -7,8 +7,8 @@ from typing import Any
 
 from flask import Blueprint, Response, abort, g, request, url_for
 
+from ..accounts import as_inviter
 from ..addresses import Address
-from ..clock import as_kept
 from ..database import Busy, atomically, session
 from ..events import announce
 from ..forms import MESSAGE_MAX, SendForm
@@ -32,7 +32,6 @@ from ..rendering import notify, redirect_to, render, sign_in_first, wants_fragme
 from ..settings import SAME_AS_INVITER, SKIP, Settings
 from ..signals import invitation_created, invitation_discarded
 from ..state import host, mail_domain, settings_of, state
-from ..text import clean_line
 from . import words
 from .listing import ASKED, LABELS, count_asking, read_page, summary
 
@@ -53,21 +52,10 @@ def admit() -> Response | None:
         return abort(403) if host().is_signed_in() else sign_in_first(host(), "invitations.index")
     g.inv_group = host().group(customer)
     g.inv_settings = settings.of_group(g.inv_group)
-    g.inv_inviter = _as_inviter(customer)
+    g.inv_inviter = as_inviter(customer)
     may = host().may_invite(customer)
     g.inv_refusal = None if may is True else words.may_not_invite(may)
     return None
-
-
-def _as_inviter(customer: Any) -> Inviter:
-    store = host()
-    since = store.customer_since(customer)
-    return Inviter(
-        store.key(customer),
-        store.email(customer),
-        clean_line(store.name(customer)),
-        as_kept(since) if since is not None else None,
-    )
 
 
 protect(account, "storefront", admit, own=("invitations.send", "invitations.send_rows"))

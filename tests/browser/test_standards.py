@@ -84,6 +84,18 @@ PAGES = {
     "template, preview": (STAFF, "/admin/invitations/templates/spring/preview"),
     "template, versions": (STAFF, "/admin/invitations/templates/spring/versions/"),
     "template, version": (STAFF, "/admin/invitations/templates/spring/versions/1"),
+    "configuration": (STAFF, "/admin/invitations/configuration"),
+    "configuration of a store view": (STAFF, "/admin/invitations/configuration?scope=store%3Afr"),
+    "configuration, wrong": (STAFF, "misset:/admin/invitations/configuration?scope=store%3Afr"),
+    "configuration, two at once": (STAFF, "crossed:/admin/invitations/configuration"),
+    "configuration, history": (STAFF, "/admin/invitations/configuration/history"),
+    "configuration, undo": (STAFF, "undo:/admin/invitations/configuration/history"),
+    "configuration, import": (STAFF, "/admin/invitations/configuration/import"),
+    "configuration, bad file": (STAFF, "misbring:/admin/invitations/configuration/import"),
+    "configuration, import reviewed": (STAFF, "bring:/admin/invitations/configuration/import"),
+    "why": (STAFF, "/admin/invitations/why"),
+    "why, wrong": (STAFF, "/admin/invitations/why?customer=nobody&invitee=nobody"),
+    "why, in the way": (STAFF, "limited:/admin/invitations/why?customer=veronica@example.com"),
     "missing": (STAFF, "/admin/invitations/99/"),
     "forbidden": (CUSTOMER, "/admin/invitations/"),
     "list, who asks": (CUSTOMER, "/account/invitations/?status=asked"),
@@ -135,6 +147,8 @@ def filled(live: Live, sink: Sink) -> Live:
     staff.get("/admin/invitations/views")
     for name in ("Late", "A view with quite a long name, as long as one may have, 60 letters"[:60]):
         staff.post("/admin/invitations/views", {"name": name, "status": "sent"})
+    for days in (20, 21):
+        live.store.setting("link_days", days)
     live.store.add_job(state="running", lease_until=now() + timedelta(hours=1), changed=1234)
     live.store.add_job(
         state="done", changed=4321, skipped={"accepted": 79}, failed=1, ended_at=now()
@@ -259,6 +273,50 @@ class Way:
         self.page.fill("[name=to]", "nobody")
         self.page.get_by_role("button", name="Send Test Mail").click()
         self.page.locator("#to-error").wait_for()
+
+    def misset(self, path: str) -> None:
+        """A value that cannot be, beside a sender that is there no more."""
+        self.live.store.setting("email_sender", "long-gone", "store", "fr")
+        self.page.goto(path)
+        self.page.locator("[name=link_days-inherit]").uncheck()
+        self.page.fill("#link_days", "0")
+        self._save("#link_days-error")
+
+    def crossed(self, path: str) -> None:
+        """Somebody else saves while the page is open."""
+        self.page.goto(path)
+        days = int(self.page.input_value("#link_days"))
+        self.live.store.setting("link_days", days + 1)
+        self.page.fill("#link_days", str(days + 2))
+        self._save("#link_days-theirs")
+
+    def _save(self, shown: str) -> None:
+        self.page.get_by_role("button", name="Save Configuration").click()
+        self.page.locator(shown).wait_for()
+
+    def undo(self, path: str) -> None:
+        """The first of several changes of a setting."""
+        self.page.goto(path)
+        self.page.get_by_role("button", name="Undo").last.click()
+        self.page.get_by_role("heading", name="Undo this change?").wait_for()
+
+    def bring(self, path: str) -> None:
+        self._import(path, "[default]\nenabled = false\n[store.fr]\nmax_per_send = 4\n")
+        self.page.get_by_role("button", name="Import").wait_for()
+
+    def _import(self, path: str, text: str) -> None:
+        self.page.goto(path)
+        self.page.fill("[name=text]", text)
+        self.page.get_by_role("button", name="Continue").click()
+
+    def misbring(self, path: str) -> None:
+        self._import(path, "[default]\nnonsense = 1\n")
+        self.page.locator("#inv-problems").wait_for()
+
+    def limited(self, path: str) -> None:
+        self.live.store.setting("max_pending", 1)
+        self.page.goto(path)
+        self.live.store.setting("max_pending", 100)
 
     def closed(self, path: str) -> None:
         self.live.store.setting("registration", "invitation")

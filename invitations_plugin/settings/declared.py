@@ -1,35 +1,29 @@
-"""Every setting, declared once, and the value it has in a store view.
-
-A value set for a store view wins over the website's, which wins over the one set for
-all, which wins over ``app.config``, the environment and the default written here.
-"""
+"""Every setting, declared once: name, label, section, scope, default, help and what it allows."""
 
 from __future__ import annotations
 
-import os
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import Field, dataclass, field, fields, replace
+from dataclasses import Field, dataclass, fields, replace
 from functools import lru_cache
 from typing import Any, Final
 
-import sqlalchemy as sa
-from flask import Flask, current_app, g
-from sqlalchemy.orm import Session
-
-from .addresses import BadAddress, parse_domain
-from .host import StoreView
-from .i18n import n_
-from .models import SettingOverride
-
-PREFIX = "INVITATIONS_"
-GLOBAL, WEBSITE, STORE_VIEW = "default", "website", "store"
-GENERAL, EMAIL, LINKS, LIMITS, DELIVERY = (
-    n_("General"),
-    n_("Email"),
-    n_("Links"),
-    n_("Limits"),
-    n_("Delivery"),
+from ..i18n import n_
+from .specs import (
+    DELIVERY,
+    EMAIL,
+    GENERAL,
+    GLOBAL,
+    LIMITS,
+    LINKS,
+    SENDERS,
+    STORE_VIEW,
+    TEMPLATES,
+    WEBSITE,
+    BadValue,
+    Spec,
+    read_domains,
+    read_int,
+    setting,
 )
 
 SAME_AS_INVITER, DEFAULT_GROUP = "inviter", "default"
@@ -38,63 +32,23 @@ INVITED_ADDRESS_ONLY, ANY_ADDRESS = "invited", "any"
 SIGN_IN_LINK, SKIP = "link", "skip"
 CREDIT, CREDIT_AND_GROUP, IGNORE = "credit", "credit_group", "ignore"
 # What a customer group may have a value of its own for.
-GROUP_LIMITS = ("max_per_send", "max_per_hour", "max_per_day", "max_pending", "max_lifetime")
-
-
-@dataclass(frozen=True, slots=True)
-class Spec:
-    """What a setting is, apart from its value."""
-
-    label: str
-    section: str
-    scope: str
-    help: str = ""
-    choices: Mapping[str, str] | None = None
-    at_least: int | None = None
-    at_most: int | None = None
-    check: Callable[[str], object] | None = None
-
-
-class BadSetting(ValueError):
-    """A value that a setting does not allow; the text says which and what is allowed."""
-
-
-def setting(default: Any, label: str, section: str, scope: str, **more: Any) -> Any:
-    """Declare a field of :class:`Settings`."""
-    return field(default=default, metadata={"spec": Spec(label, section, scope, **more)})
-
-
-@lru_cache(maxsize=64)
-def read_domains(text: str) -> frozenset[str]:
-    """Read domains apart by spaces, commas or lines, in the form that addresses have.
-
-    :raises BadSetting: naming what is no domain.
-    """
-    found = set()
-    for each in re.split(r"[\s,;]+", text.strip()):
-        try:
-            found |= {parse_domain(each)} if each else set()
-        except BadAddress as error:
-            raise BadSetting(f"{each!r} is no domain, such as example.com") from error
-    return frozenset(found)
+GROUP_LIMITS: Final = ("max_per_send", "max_per_hour", "max_per_day", "max_pending", "max_lifetime")
 
 
 @lru_cache(maxsize=64)
 def read_group_limits(text: str) -> dict[str, dict[str, int]]:
     """Read the limits of customer groups: ``vip: max_per_day=100 max_pending=0``, one a line.
 
-    :raises BadSetting: naming the line and what it may hold.
+    :raises BadValue: naming the line and what it may hold.
     """
     found: dict[str, dict[str, int]] = {}
     for line in filter(None, (each.strip() for each in re.split(r"[\n;]", text))):
         group, colon, limits = line.partition(":")
         pairs = [each.partition("=") for each in limits.replace(",", " ").split()]
         if not colon or not pairs or {name for name, _, _ in pairs} - {*GROUP_LIMITS}:
-            names = ", ".join(GROUP_LIMITS)
-            raise BadSetting(f"{line!r} is none of 'group: name=number ...' with {names}")
-        found[group.strip()] = {
-            name: _read_int(name, value, SPECS[name]) for name, _, value in pairs
-        }
+            rule = n_("%(line)s is none of 'group: name=number ...' with %(names)s.")
+            raise BadValue(rule, line=line[:100], names=", ".join(GROUP_LIMITS))
+        found[group.strip()] = {name: read_int(value, SPECS[name]) for name, _, value in pairs}
     return found
 
 
@@ -170,14 +124,16 @@ class Settings:
         n_("Customer Invitation Email Sender"),
         EMAIL,
         STORE_VIEW,
-        help=n_("The code of the store identity that invitations come from."),
+        help=n_("The identity of the store that invitations come from."),
+        source=SENDERS,
     )
     email_template: str = setting(
         "invitation_sent",
         n_("Customer Invitation Email Template"),
         EMAIL,
         STORE_VIEW,
-        help=n_("The folder of the mail's templates under invitations/email."),
+        help=n_("What the mail says and looks like."),
+        source=TEMPLATES,
     )
     link_days: int = setting(
         30,
@@ -186,6 +142,18 @@ class Settings:
         STORE_VIEW,
         help=n_("How long an invitation can be accepted after it was made or sent again."),
         at_least=1,
+        at_most=3650,
+    )
+    retention_days: int = setting(
+        30,
+        n_("Days after Which Closed Invitations are Forgotten"),
+        LINKS,
+        STORE_VIEW,
+        help=n_(
+            "So long after the end of its link an invitation that nobody accepted loses address"
+            " and message; 0 to keep them."
+        ),
+        at_least=0,
         at_most=3650,
     )
     registered_address: str = setting(
@@ -283,6 +251,8 @@ class Settings:
         LIMITS,
         STORE_VIEW,
         help=n_("One group a line, such as: vip: max_per_day=100 max_pending=500"),
+        longest=10_000,
+        rows=4,
         check=read_group_limits,
     )
     max_of_all_per_day: int = setting(
@@ -318,7 +288,18 @@ class Settings:
         LIMITS,
         STORE_VIEW,
         help=n_("Nobody is invited at these domains and those below them; one a line."),
+        longest=100_000,
+        rows=4,
         check=read_domains,
+    )
+    undo_seconds: int = setting(
+        0,
+        n_("Seconds in Which an Invitation can be Taken Back"),
+        DELIVERY,
+        STORE_VIEW,
+        help=n_("So long its mail waits before it leaves; 0 for at once."),
+        at_least=0,
+        at_most=3600,
     )
     batch_size: int = setting(
         50,
@@ -337,110 +318,4 @@ class Settings:
 
 
 SPECS: Final[dict[str, Spec]] = {item.name: item.metadata["spec"] for item in fields(Settings)}
-
-
-def load_defaults(app: Flask) -> Settings:
-    """Read the defaults of an app from its config, then the environment.
-
-    :raises BadSetting: when one of them holds what its setting does not allow.
-    """
-    values: dict[str, Any] = {}
-    for item in fields(Settings):
-        key = PREFIX + item.name.upper()
-        given = app.config.get(key, os.environ.get(key))
-        value = item.default if given is None else read_value(item, given)
-        app.config[key] = values[item.name] = value
-    return Settings(**values)
-
-
-def read_value(item: Field[Any], given: object) -> bool | int | str:
-    """Turn a value from outside into the setting's type.
-
-    :raises BadSetting: naming the setting and what it allows.
-    """
-    spec: Spec = item.metadata["spec"]
-    if isinstance(item.default, bool):
-        return read_bool(item.name, given)
-    if isinstance(item.default, int):
-        return _read_int(item.name, given, spec)
-    if spec.choices is not None and given not in spec.choices:
-        raise BadSetting(f"{item.name} is {given!r}, but may be {', '.join(spec.choices)}")
-    if not isinstance(given, str) or not (given or spec.check):
-        raise BadSetting(f"{item.name} is {given!r}, but must be a text")
-    if spec.check is not None:
-        spec.check(given)
-    return given
-
-
-def read_bool(name: str, given: object) -> bool:
-    """Read a yes or no, however it is spelt.
-
-    :raises BadSetting: for anything else.
-    """
-    known = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
-    value = known.get(str(given).lower())
-    if value is None:
-        raise BadSetting(f"{name} is {given!r}, but may be true or false")
-    return value
-
-
-def _read_int(name: str, given: object, spec: Spec) -> int:
-    allowed = f"must be a whole number from {spec.at_least} to {spec.at_most}"
-    try:
-        value = int(str(given))
-    except ValueError as error:
-        raise BadSetting(f"{name} is {given!r}, but {allowed}") from error
-    if not (spec.at_least or 0) <= value <= (spec.at_most or value):
-        raise BadSetting(f"{name} is {given!r}, but {allowed}")
-    return value
-
-
-def effective(session: Session, view: StoreView) -> Settings:
-    """Return the settings in force for a store view; one query a request or batch."""
-    found = _overrides(session)
-    settings: Settings = current_app.extensions["invitations"].defaults
-    for scope, code in ((GLOBAL, ""), (WEBSITE, view.website), (STORE_VIEW, view.code)):
-        changes = found.get((scope, code))
-        if changes:
-            settings = replace(settings, **changes)
-    return settings
-
-
-def forget() -> None:
-    """Read the overrides anew the next time: a worker does so for every batch."""
-    g.pop("_invitations_overrides", None)
-
-
-def _overrides(session: Session) -> dict[tuple[str, str], dict[str, Any]]:
-    cached: dict[tuple[str, str], dict[str, Any]] | None = g.get("_invitations_overrides")
-    if cached is None:
-        cached = {}
-        row = SettingOverride
-        # A question asked in the middle of the store's work must not write its objects.
-        with session.no_autoflush:
-            found = session.execute(sa.select(row.scope, row.scope_code, row.name, row.value))
-        for scope, code, name, value in found:
-            if name in SPECS:
-                cached.setdefault((scope, code), {})[name] = value
-        g._invitations_overrides = cached
-    return cached
-
-
-def override(
-    session: Session, name: str, value: object, scope: str = GLOBAL, code: str = "", by: str = ""
-) -> None:
-    """Set a setting for one scope. The caller commits.
-
-    :raises BadSetting: for an unknown name, a scope the setting does not have, or a
-        value that it does not allow.
-    """
-    item = next((each for each in fields(Settings) if each.name == name), None)
-    order = (GLOBAL, WEBSITE, STORE_VIEW)
-    widest = order.index(item.metadata["spec"].scope) if item is not None else -1
-    if item is None or scope not in order[: widest + 1]:
-        raise BadSetting(f"{name} cannot be set for the scope {scope}")
-    given = read_value(item, value)
-    row = SettingOverride(scope=scope, scope_code=code, name=name, value=given, updated_by=by)
-    session.merge(row)
-    session.flush()
-    forget()
+FIELDS: Final[dict[str, Field[Any]]] = {item.name: item for item in fields(Settings)}

@@ -1,0 +1,68 @@
+"""What an invitation that came to nothing keeps: after its time neither address nor message.
+
+The keyed hash of the address stays, and keeps the row unique.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from .clock import now
+from .lifecycle import NOT_LEAVING, THE_SYSTEM, note_all
+from .models import IS_CLOSED_WITH_ADDRESS, History, Invitation
+from .state import host, settings_of
+
+CHUNK = 1000
+# What a mail server said may repeat the address.
+SERVER_SAID = ("fail", "defer", "unknown")
+
+
+def purge_due(session: Session) -> int:
+    """Forget the addresses of up to :data:`CHUNK` invitations; return how many."""
+    column = Invitation.__table__.c
+    due = (
+        sa.select(Invitation.id)
+        .where(sa.text(IS_CLOSED_WITH_ADDRESS), NOT_LEAVING, _is_over())
+        .order_by(Invitation.expires_at)
+        .limit(CHUNK)
+    )
+    ids = session.scalars(due).all()
+    forgotten = {"email": None, "message": None, "mail_error": None, "purged_at": now()}
+    done = list(
+        session.scalars(
+            sa.update(Invitation.__table__)  # type: ignore[arg-type]
+            .where(column.id.in_(ids), sa.text(IS_CLOSED_WITH_ADDRESS))
+            .values(**forgotten, version=column.version + 1)
+            .returning(column.id)
+        )
+    )
+    session.execute(
+        sa.update(History.__table__)  # type: ignore[arg-type]
+        .where(History.invitation_id.in_(done), History.action.in_(SERVER_SAID))
+        .values(reason=None)
+    )
+    note_all(session, done, THE_SYSTEM, "purge", None, None)
+    return len(done)
+
+
+def _is_over() -> sa.ColumnElement[bool]:
+    """Return as SQL which links ended as long ago as the settings of their store view say.
+
+    A store view that is there no more follows the default one.
+    """
+    views = [view for website in host().websites() for view in website.store_views]
+    codes = [view.code for view in views]
+    parts = [(Invitation.store_view == view.code, view) for view in views]
+    parts.append((Invitation.store_view.not_in(codes), views[0]))
+    days = [(is_there, settings_of(view).retention_days) for is_there, view in parts]
+    return sa.or_(
+        sa.false(),
+        *(
+            sa.and_(is_there, Invitation.expires_at <= now() - timedelta(days=number))
+            for is_there, number in days
+            if number
+        ),
+    )

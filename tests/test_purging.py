@@ -1,0 +1,139 @@
+"""What came to nothing is forgotten after its time, and mail that waits to be taken back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+import sqlalchemy as sa
+
+from invitations_plugin.database import engine
+from invitations_plugin.models import IS_CLOSED_WITH_ADDRESS, History, Invitation
+
+from .support.outbox import recipients
+from .support.pages import Page
+from .support.rows import ago, by, insert, one, row
+from .support.sink import Sink
+from .support.stores import LIST, Store, Visitor
+from .test_cli import run
+
+ANNA = "anna@example.com"
+
+
+def left(store: Store) -> list[str | None]:
+    return [each.email for each in store.invitations()]
+
+
+@pytest.mark.parametrize("status", ["expired", "discarded", "declined"])
+def test_what_came_to_nothing_is_forgotten_after_thirty_days(store: Store, status: str) -> None:
+    one(store, ANNA, status, expires_at=ago(days=31), message="Come", mail_error="550 <anna@e>")
+    one(store, "ben@example.com", status, expires_at=ago(days=29))
+    before = store.invitation(ANNA)
+    answer = run(store, "purge")
+    assert (answer.exit_code, answer.output) == (0, "1 purged\n")
+    [gone, kept] = store.invitations()
+    assert (gone.email, gone.message, gone.mail_error) == (None, None, None)
+    assert (gone.email_hash, gone.status) == (before.email_hash, status)
+    assert gone.purged_at is not None
+    assert (kept.email, kept.purged_at) == ("ben@example.com", None)
+    assert run(store, "purge").output == "0 purged\n"
+
+
+@pytest.mark.parametrize("status", ["accepted", "sent", "not_sent"])
+def test_what_was_accepted_or_is_open_is_kept(store: Store, status: str) -> None:
+    one(store, ANNA, status, expires_at=ago(days=400))
+    run(store, "purge")
+    assert left(store) == [ANNA]
+
+
+def test_each_store_view_has_its_own_time(store: Store) -> None:
+    store.setting("retention_days", 5, "store", "fr")
+    store.setting("retention_days", 0, "store", "it")
+    store.setting("retention_days", 10, "store", "en")
+    rows = [(code, days) for code in ("en", "fr", "it", "gone") for days in (7, 12, 400)]
+    insert(
+        store,
+        [
+            row(f"{code}{days}@example.com", "expired", store_view=code, expires_at=ago(days=days))
+            for code, days in rows
+        ],
+    )
+    run(store, "purge")
+    kept = {each.email for each in store.invitations() if each.email}
+    assert kept == {"en7@example.com", "gone7@example.com"} | {
+        f"it{days}@example.com" for days in (7, 12, 400)
+    }
+
+
+def test_what_the_server_said_goes_with_the_address(store: Store, admin: Visitor) -> None:
+    number = one(store, ANNA, "expired", expires_at=ago(days=31))
+    with store.session() as db:
+        for action in ("fail", "wait"):
+            db.add(
+                History(invitation_id=number, actor_kind="system", action=action, reason="5 anna@")
+            )
+        db.commit()
+    run(store, "purge")
+    with store.session() as db:
+        told = db.execute(sa.select(History.action, History.reason).order_by(History.id))
+        assert [tuple(each) for each in told] == [
+            ("fail", None),
+            ("wait", "5 anna@"),
+            ("purge", None),
+        ]
+    page = admin.get(f"/admin/invitations/{number}/")
+    assert "Address and message removed: their time was over" in page.text
+    assert ANNA not in page.text
+
+
+def test_many_go_in_parts_and_are_found_by_an_index(store: Store) -> None:
+    rows = [row(f"a{n}@example.com", "expired", expires_at=ago(days=40)) for n in range(1100)]
+    insert(store, rows)
+    assert run(store, "purge").output == "1100 purged\n"
+    with store.app.app_context(), engine().connect() as connection:
+        is_postgresql = connection.dialect.name == "postgresql"
+        explain = "EXPLAIN" if is_postgresql else "EXPLAIN QUERY PLAN"
+        chosen = (sa.text(IS_CLOSED_WITH_ADDRESS), Invitation.expires_at <= ago(days=30))
+        found = sa.select(Invitation.id).where(*chosen).order_by(Invitation.expires_at).limit(9)
+        query = found.compile(connection, compile_kwargs={"literal_binds": True})
+        if is_postgresql:
+            connection.exec_driver_sql("SET LOCAL enable_seqscan = off")
+        plan = "".join(str(each) for each in connection.exec_driver_sql(f"{explain} {query}"))
+    assert "ix_invitations_invitation_closed_expires_at" in plan
+
+
+def test_the_sender_sees_that_it_was_and_cannot_invite_the_address_again(
+    store: Store, sink: Sink, veronica: Visitor
+) -> None:
+    veronica.send(ANNA)
+    store.deliver()
+    store.change(ANNA, status="expired", expires_at=ago(days=31))
+    run(store, "purge")
+    veronica.get(LIST)  # with the notice of what was sent
+    assert ANNA not in veronica.get(LIST).text
+    assert veronica.send(ANNA).status_code == 422
+    with store.session() as db:
+        assert db.scalar(sa.select(sa.func.count()).select_from(Invitation)) == 1
+
+
+def test_mail_waits_so_long_as_it_can_be_taken_back(
+    store: Store, sink: Sink, veronica: Visitor, later: Callable[[timedelta], None]
+) -> None:
+    store.setting("undo_seconds", 60, "store", "en")
+    veronica.send(ANNA, "ben@example.com")
+    store.deliver()
+    assert recipients(sink) == []
+    number = store.invitation(ANNA).id
+    veronica.get(LIST)
+    assert veronica.post(f"/account/invitations/{number}/cancel").status_code == 302
+    assert set(Page(veronica.get(LIST)).statuses.values()) == {"canceled", "sending"}
+    later(timedelta(seconds=61))
+    store.deliver()
+    assert recipients(sink) == ["ben@example.com"]
+
+
+def test_the_inviter_s_own_data_stays(store: Store) -> None:
+    insert(store, [row(ANNA, "expired", expires_at=ago(days=31), **by(store))])
+    run(store, "purge")
+    assert [each.inviter_email for each in store.invitations()] == [store.inviter]
