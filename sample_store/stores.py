@@ -101,8 +101,7 @@ def current_view() -> StoreView:
     """
     if not has_request_context():
         return default_view("")
-    asked = views().get(request.args.get("store", ""))
-    chosen = asked or views().get(session.get("store", "")) or default_view("")
+    chosen = _asked_for() or views().get(session.get("store", "")) or default_view("")
     website = own_website() or website_here()
     return chosen if website in (None, chosen.website) else default_view(str(website))
 
@@ -138,12 +137,16 @@ def enter(view: StoreView) -> None:
 
 
 def _enter_requested() -> None:
-    """Follow ``?store=CODE`` on any page but one that asks staff about a store view by it."""
-    if request.endpoint in ASKS_BY_STORE:
-        return
-    view = views().get(request.args.get("store", ""))
+    view = _asked_for()
     if view is not None:
         enter(view)
+
+
+def _asked_for() -> StoreView | None:
+    """Return the store view of ``?store=CODE``, but where that is what the page itself asks."""
+    if request.endpoint in ASKS_BY_STORE:
+        return None
+    return views().get(request.args.get("store", ""))
 
 
 def init_app(app: Flask) -> None:

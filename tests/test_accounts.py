@@ -18,7 +18,7 @@ from sample_store.models import Order
 
 from .support.outbox import queue
 from .support.pages import Page, statements
-from .support.rows import STATUSES, by, insert, row
+from .support.rows import STATUSES, by, here, insert, row
 from .support.sink import Sink
 from .support.snapshots import contents
 from .support.stores import LIST, MakeFriend, Store
@@ -194,7 +194,8 @@ def test_the_worker_removes_the_turns_of_addresses_that_are_over(
 @pytest.fixture
 def left_behind(any_store: Store) -> dict[str, int]:
     """Invitations of a customer in every status, by it."""
-    named = by(any_store) | {"inviter_name": any_store.inviter_name, "message": "Come!"}
+    named = here(any_store) | by(any_store)
+    named |= {"inviter_name": any_store.inviter_name, "message": "Come!"}
     ids = insert(any_store, [row(f"{each}@x.test", each, **named) for each in STATUSES])
     return dict(zip(STATUSES, ids, strict=True))
 

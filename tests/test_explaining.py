@@ -27,7 +27,10 @@ def ask(visitor: Visitor, store: str = "en", **more: str) -> TestResponse:
 
 def said(visitor: Visitor, store: str = "en", **more: str) -> list[str]:
     """Return the rules in the way, each with its setting and where that is set."""
-    return Page(ask(visitor, store, **more)).text("li")[3:]  # below the navigation
+    page = Page(ask(visitor, store, **more))
+    heading = page.elements.index(page.all("h1")[0])
+    found = [each for each in page.elements[heading:] if each.tag == "li"]
+    return [" ".join(each.text.split()) for each in found]
 
 
 def of_veronica(visitor: Visitor, **more: str) -> list[str]:

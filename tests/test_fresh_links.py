@@ -340,8 +340,8 @@ def test_staff_see_that_a_friend_asks_and_send_it(any_store: Store, ended: str) 
     page = Page(admin.get(detail))
     assert "The invited person asks for a fresh link." in page.text("p")
     assert "Asked for a fresh link" in page.text("p")
-    assert f"{detail}send" in page.actions()
-    page = Page(admin.post(f"{detail}send", follow_redirects=True))
+    assert f"{detail}reopen" in page.actions()
+    page = Page(admin.post(f"{detail}reopen", follow_redirects=True))
     assert "The invited person asks for a fresh link." not in page.text("p")
     with any_store.session() as db:
         assert db.scalar(sa.select(Invitation.asked_at)) is None

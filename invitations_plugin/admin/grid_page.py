@@ -56,6 +56,10 @@ class Links:
             arguments = {"view": NONE}
         return f"{path or self._path}?{urlencode(arguments)}"
 
+    def here(self, **changes: object) -> str:
+        """Return the same without the path, for what stands on the page itself and often."""
+        return self.to(None, **changes).removeprefix(self._path)
+
     def opening(self, view_id: int) -> str:
         """Return the address that opens a saved view."""
         return f"{self._path}?{urlencode({'view': view_id})}"
@@ -152,7 +156,7 @@ def _sort_url(column: Column, query: Query, links: Links) -> str:
     is_down = column.kind in LATEST_FIRST
     if query.sort == column.code:
         is_down = not query.descending
-    return links.to(sort=column.code, dir="desc" if is_down else "asc")
+    return links.here(sort=column.code, dir="desc" if is_down else "asc")
 
 
 def filter_fields(column: Column, query: Query, called: Names) -> dict[str, Any]:

@@ -12,15 +12,15 @@ import sqlalchemy as sa
 from invitations_plugin.lifecycle import new_message_id
 from invitations_plugin.models import Outbox
 
-from .rows import ago, by, insert, row
+from .rows import ago, by, here, insert, row
 from .sink import Sink
 from .stores import Store
 
 
 def queue(store: Store, *addresses: str, **changes: Any) -> list[int]:
     """Write invitations whose mail waits in the outbox, the first the oldest."""
-    inviter = by(store)
-    ids = insert(store, [row(each, "not_sent", **inviter | changes) for each in addresses])
+    known = here(store) | by(store) | changes
+    ids = insert(store, [row(each, "not_sent", **known) for each in addresses])
     made = [
         {
             "invitation_id": each,

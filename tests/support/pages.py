@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from html.parser import HTMLParser
 from threading import Barrier
 from typing import Any
+from urllib.parse import urljoin
 
 import sqlalchemy as sa
 from werkzeug.test import TestResponse
@@ -34,6 +35,7 @@ class Page(HTMLParser):
 
     def __init__(self, response: TestResponse) -> None:
         super().__init__()
+        self.path = response.request.path
         self.elements: list[Element] = []
         self._open: list[Element] = []
         self.feed(response.text)
@@ -100,7 +102,7 @@ class Page(HTMLParser):
     def link(self, text: str) -> str | None:
         """Return where the link with this text leads, None without it."""
         found = [each for each in self.all("a") if " ".join(each.text.split()) == text]
-        return found[0].attributes["href"] if found else None
+        return urljoin(self.path, found[0].attributes["href"]) if found else None
 
     def actions(self) -> list[str]:
         """Return where the page's forms are posted."""

@@ -69,10 +69,14 @@ def insert(store: Store, rows: Iterable[Mapping[str, Any]]) -> list[int]:
 
 def one(store: Store, email: str = "anna@example.com", status: str = "sent", **more: Any) -> int:
     """Write one row of the store's inviter, on its first website; return its id."""
+    return insert(store, [row(email, status, **here(store) | by(store) | more)])[0]
+
+
+def here(store: Store) -> dict[str, Any]:
+    """Return the columns that name a store's first website and store view."""
     with store.session():
         view = host().websites()[0].store_views[0]
-    here = {"website": view.website, "store_view": view.code}
-    return insert(store, [row(email, status, **here | by(store) | more)])[0]
+    return {"website": view.website, "store_view": view.code}
 
 
 def ago(**much: float) -> datetime:
