@@ -269,7 +269,8 @@ def test_a_language_that_is_not_written_uses_the_templates_own_then_english(
     code = add_template(store, contents={"fr": french, "en": english}, language="fr")
     store.setting("email_template", code)
     for number, view in enumerate(("fr", "en", "it")):
-        queue(store, f"{number}@example.com", store_view=view)
+        website = "private" if view == "it" else "main"
+        queue(store, f"{number}@example.com", store_view=view, website=website)
     store.deliver()
     assert [each.message["Subject"] for each in sink.mails] == ["Venez", "Come", "Venez"]
     assert '<html lang="fr">' in sink.mails[2].html  # what it is written in, not what was wanted
