@@ -492,6 +492,10 @@ class TestStrictTemplates:
         chosen = {"action": "discard", "ids": number}
         assert staff.post(f"{GRID}actions", chosen).status_code == 200
         assert staff.get(f"{GRID}4711/").status_code == 404
+        parts = ("jobs/", "exports/", "views", "columns", "filters", "new", "why", "templates/new")
+        settings = ("configuration", "configuration/history", "configuration/import", "templates/")
+        for part in (*parts, *settings, "templates/invitation_sent/"):
+            assert staff.get(GRID + part).status_code == 200, part
         assert strict.customer().get(GRID).status_code == 403
 
     def test_show_the_parts_of_the_back_office(self, make_store: MakeStore) -> None:
