@@ -13,7 +13,7 @@ from invitations_plugin.database import engine
 from sample_store import demo, filling, indexes
 
 from .support.rows import insert, row
-from .support.stores import MakeStore, Store
+from .support.stores import Store
 from .test_demo_data import seed
 
 DEFINED = {
@@ -42,14 +42,6 @@ SEARCH = (
 def few_are_many(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a seed of a hundred invitations leave the indexes out."""
     monkeypatch.setattr(demo, "MANY", 100)
-
-
-@pytest.fixture
-def sqlite_store(database: str, make_store: MakeStore) -> Store:
-    """A store on SQLite, the only one with a search that triggers feed."""
-    if database != "sqlite":
-        pytest.skip("PostgreSQL's search is an index like others")
-    return make_store()
 
 
 def texts(store: Store, statements: dict[str, str]) -> list[str]:
@@ -151,10 +143,10 @@ def test_building_that_fails_forgets_nothing(store: Store) -> None:
     assert texts(store, DEFINED) == before
 
 
+@pytest.mark.parametrize("database", ["sqlite"])  # PostgreSQL's search is an index like others
 def test_a_search_beside_the_table_is_filled_at_the_end(
-    sqlite_store: Store, monkeypatch: pytest.MonkeyPatch
+    store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    store = sqlite_store
     run(store, *SEARCH)
     before, during = texts(store, DEFINED), list[str]()
     watched(monkeypatch, lambda: during.extend(texts(store, DEFINED)))
