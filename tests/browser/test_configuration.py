@@ -65,7 +65,7 @@ def test_a_file_goes_out_and_comes_back(live: Live, visit: Callable[..., Page]) 
     page = visit(STAFF)
     page.goto(CONFIGURATION)
     with page.expect_download() as download:
-        page.get_by_role("link", name="Export").click()
+        page.get_by_role("link", name="Export", exact=True).click()
     path = download.value.path()
     live.store.setting("link_days", 10, "store", "fr")
     page.get_by_role("link", name="Import").click()

@@ -266,7 +266,7 @@ def test_without_javascript_everything_works_too(
     page.get_by_label("Save the grid as it is now as").fill("Late")
     page.get_by_role("button", name="Save", exact=True).click()
     page.goto(f"{GRID}views")
-    page.get_by_role("link", name="Late").click()
+    page.get_by_role("link", name="Late", exact=True).click()
     expect(heads(page)).to_have_count(9)
     page.get_by_role("link", name="Comfortable").click()
     page.get_by_role("combobox", name="Select", exact=True).select_option("all")

@@ -263,7 +263,7 @@ def test_a_running_job_is_stopped_by_its_button(
     vips.goto(GRID)
     vips.get_by_role("link", name="Show progress").click()
     vips.get_by_role("button", name="Stop").click()
-    expect(vips.get_by_text("Stopped")).to_be_visible()
+    expect(vips.get_by_text("Stopped", exact=True)).to_be_visible()
     expect(vips.get_by_role("button", name="Stop")).to_have_count(0)
     finish()
     assert {each.status for each in live.store.invitations()} == {"sent"}
