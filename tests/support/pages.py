@@ -102,7 +102,8 @@ class Page(HTMLParser):
     def link(self, text: str) -> str | None:
         """Return where the link with this text leads, None without it."""
         found = [each for each in self.all("a") if " ".join(each.text.split()) == text]
-        return urljoin(self.path, found[0].attributes["href"]) if found else None
+        href = found[0].attributes["href"] if found else None
+        return urljoin(self.path, href) if href and href.startswith("?") else href
 
     def actions(self) -> list[str]:
         """Return where the page's forms are posted."""
