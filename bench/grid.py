@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from multiprocessing import get_context
 from pathlib import Path
@@ -194,7 +194,10 @@ def _shapes(connection: sa.Connection) -> dict[str, Shape]:
     return shapes | {
         MONTH: dates(status="discarded", sort="sent"),
         "website and group": same(website="private", group="vip"),
-        INVITER: _shape({"email": f"={inviter}"}, {"email": str(inviter)}, {}),
+        INVITER: replace(
+            _shape({"email": f"={inviter}"}, {"email": str(inviter)}, {}),
+            limit={"email": str(inviter)},
+        ),
         "three filters, many hits": same(status="expired", website="main", group="general"),
         "three filters, few hits": same(status="declined", website="private", group="wholesale"),
         "three filters, no hit": dates(status="not_sent", website="main", sort="sent"),

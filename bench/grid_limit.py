@@ -33,9 +33,11 @@ SORTS = dict(
         strict=True,
     )
 )
+# As the indexes of the plugin have them: in any case.
+SORTS |= {"email": "lower(inviter_email)", "invitee": "lower(email)"}
 # The address's argument, as SQL; the rarest of them names the index to walk on SQLite.
 FILTERS = {
-    "email": "inviter_email = ?",
+    "email": "lower(inviter_email) = ?",
     "group": "group_code = ?",
     "website": "website = ?",
     "status": "status = ?",
@@ -43,7 +45,9 @@ FILTERS = {
     "sent_to": "sent_at < ?",
 }
 WALKED = {"group": "group_code_id", "website": "website_id", "status": "status_id"}
-NULLABLE = ("inviter_email", "email", "sent_at", "registered_at")
+WIDE = "status_website_group_code_sent_at_id"  # which counts several filters
+ANY_STATUS = "status in ('sent', 'not_sent', 'accepted', 'discarded', 'declined', 'expired')"
+NULLABLE = ("lower(inviter_email)", "lower(email)", "sent_at", "registered_at")
 CAP = 1001
 TABLE = "invitations_invitation"
 SELECT = f"select {', '.join(name for name, _ in COLUMNS)} from {TABLE}"
@@ -169,9 +173,14 @@ def _read(database: Sqlite | Postgresql, args: Any, size: int) -> tuple[list[Any
         conditions, values = [*conditions, condition], [*values, *more]
     # Of several filters the first names the index; a month or an address has its own.
     plain = column == "id" and not text and "email" not in given and len(given) > 1
-    hint = database.index(WALKED[given[0]] if plain and given[0] in WALKED else None)
-    matching = f"{_where(conditions)} limit {CAP}"
+    walked = database.index(WALKED[given[0]] if plain and given[0] in WALKED else None)
+    wide = database.index(WIDE) if walked else ""
+    if wide and "status" not in given:
+        conditions = [*conditions, ANY_STATUS]
+    hint, matching = wide, f"{_where(conditions)} limit {CAP}"
     total = database.rows(f"select count(*) from (select 1 from {TABLE}{hint}{matching}) t", values)
+    if total[0][0] == CAP:  # many: they are soon met on the way; few are sorted
+        hint = walked
     if column in NULLABLE:
         conditions = [*conditions, f"{column} is not null"]
     if args.get("after"):
