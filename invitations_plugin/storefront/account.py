@@ -331,11 +331,19 @@ def _wait_page(seconds: int) -> Response:
     return response
 
 
+def _change(invitation_id: int, change: Any) -> None:
+    """Change one own invitation; once more where its mail left in this very moment."""
+    try:
+        atomically(lambda: change(_own(invitation_id)))
+    except Changed:
+        atomically(lambda: change(_own(invitation_id)))
+
+
 def _act(invitation_id: int, change: Any, done: str) -> Response:
     """Change one own invitation by a button's POST, and say what came of it."""
     address = _own(invitation_id).email or ""
     try:
-        atomically(lambda: change(_own(invitation_id)))
+        _change(invitation_id, change)
     except TooSoon as refusal:
         when = format_datetime(refusal.possible_at, _view())
         notify("error", gettext("You can send this invitation again after %(when)s.", when=when))
