@@ -230,7 +230,8 @@ class Way:
         self.page.goto(path)
         self.page.select_option("[name=select]", "all")
         self.page.select_option("[name=action]", action)
-        self.page.get_by_role("button", name="Submit").click()
+        with self.page.expect_navigation():
+            self.page.get_by_role("button", name="Submit").click()
 
     def export(self, path: str) -> None:
         self.confirm(path, "export_xlsx")
@@ -336,6 +337,7 @@ def show(page: Page, address: str, live: Live, sink: Sink) -> None:
         getattr(Way(page, live, sink), way)(path)
     else:
         page.goto(address)
+    page.wait_for_load_state()
 
 
 @pytest.mark.parametrize(("width", "theme"), THEMES)
