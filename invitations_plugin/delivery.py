@@ -6,17 +6,18 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
+from typing import Any
 
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from . import mail_templates, mailboxes, outbox
+from . import mail_templates, mailboxes, notices, outbox
 from .accounts import has_account, inviter_is_active
 from .clock import now
 from .database import Busy, atomically, session
 from .events import announce
 from .lifecycle import Changed
-from .mail import invitation_sent
+from .mail import invitation_sent, staff_notice
 from .models import Invitation, Status
 from .opt_outs import is_opted_out
 from .outbox import ClaimLost, Entry
@@ -146,7 +147,7 @@ def _deliver_one(connection: Connection, entry: Entry, report: Report) -> None:
     except Exception as error:
         report.deferred += 1
         if not isinstance(error, Temporary):  # a template, a setting: somebody will mend it
-            log.exception("Invitation %s cannot be mailed now", entry.invitation_id)
+            log.exception("%s cannot be mailed now", entry.name)
         _finish(
             entry, outbox.deferred, str(error) if isinstance(error, Temporary) else describe(error)
         )
@@ -156,10 +157,12 @@ def _deliver_one(connection: Connection, entry: Entry, report: Report) -> None:
 
 def _finish(entry: Entry, step: Callable[[Session, Entry, str], None], error: str) -> None:
     """Note how a try ended, unless another worker has the row by now."""
+    if entry.payload is not None:  # a notice has no history that would tell
+        log.warning("%s did not leave: %s", entry.name, error)
     try:
         atomically(lambda: step(session(), entry, error[:255]))
     except ClaimLost:
-        log.warning("Invitation %s was taken over by another worker", entry.invitation_id)
+        log.warning("%s was taken over by another worker", entry.name)
 
 
 def _begin(db: Session, entry: Entry) -> Message | NotNow:
@@ -170,6 +173,21 @@ def _begin(db: Session, entry: Entry) -> Message | NotNow:
     :raises ClaimLost: when this worker's claim is not the row's any more.
     :raises Changed: when somebody changed the invitation after it was read.
     """
+    if entry.payload is not None:
+        return _begin_notice(db, entry, entry.payload)
+    return _begin_invitation(db, entry)
+
+
+def _begin_notice(db: Session, entry: Entry, payload: dict[str, Any]) -> Message | NotNow:
+    if entry.recipient is None or not notices.is_wanted(entry.recipient):
+        outbox.skip(db, entry, None, "not wanted any more")
+        return NotNow.SKIPPED
+    outbox.mark_sending(db, entry, None)
+    view = store_view("")
+    return staff_notice(payload, entry.recipient, view, settings_of(view), entry.message_id)
+
+
+def _begin_invitation(db: Session, entry: Entry) -> Message | NotNow:
     row = db.get(Invitation, entry.invitation_id, populate_existing=True)
     reason = _reason_to_skip(db, row)
     if row is None or (reason is not None and not outbox.seems_to_leave(row, reason)):
@@ -215,7 +233,7 @@ def _note_end(entry: Entry, report: Report, message: Message | NotNow, answer: s
     try:
         row = atomically(lambda: outbox.sent(session(), entry, answer))
     except ClaimLost:
-        log.warning("Invitation %s was taken over while it left", entry.invitation_id)
+        log.warning("%s was taken over while it left", entry.name)
         atomically(lambda: outbox.sent_late(session(), entry))
         return
     if row is not None:

@@ -18,7 +18,12 @@ from .rendering import layout
 from .senders import faults, usable
 from .settings import SPECS, Settings
 from .smtp import Unreachable, connect, describe
-from .state import host, settings_of
+from .state import host, settings_of, store_view
+
+NOBODY_TOLD = (
+    "Nobody is told by mail when something needs a person: name somebody by the setting"
+    " staff_notice_address."
+)
 
 
 def examine(app: Flask) -> list[str]:
@@ -45,7 +50,8 @@ def examine(app: Flask) -> list[str]:
 
 
 def notices() -> list[str]:
-    """Return what keeps customers from inviting because somebody wants it so: no faults.
+    """Return what somebody may want so, and no faults: what keeps customers from inviting, and
+    that nobody is told of faults.
 
     Nothing where the database cannot be asked, which :func:`examine` says.
     """
@@ -54,9 +60,11 @@ def notices() -> list[str]:
         for view in (view for website in host().websites() for view in website.store_views):
             for each in explain(session(), Question(view)):
                 found.setdefault(_notice(each), []).append(view.code)
+        told = settings_of(store_view("")).staff_notice_address
     except SQLAlchemyError:
         return []
-    return [f"{text} (store views: {', '.join(codes)})" for text, codes in found.items()]
+    said = [f"{text} (store views: {', '.join(codes)})" for text, codes in found.items()]
+    return said if told else [*said, NOBODY_TOLD]
 
 
 def _notice(finding: Finding) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -34,14 +34,26 @@ CLOSED = "closed while it left"
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A claimed row of the outbox, as it was when claimed."""
+    """A claimed row of the outbox, as it was when claimed.
+
+    A notice to staff has no invitation, but a recipient and what it says.
+    """
 
     id: int
-    invitation_id: int
+    invitation_id: int | None
+    recipient: str | None
+    payload: dict[str, Any] | None
     message_id: str
     tries: int
     ambiguous: int
     claim: str
+
+    @property
+    def name(self) -> str:
+        """What the log calls it."""
+        if self.payload is not None:
+            return f"the notice {self.payload['event']!r}"
+        return f"invitation {self.invitation_id}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +61,7 @@ class Abandoned:
     """A row that a dead worker left while sending."""
 
     id: int
-    invitation_id: int
+    invitation_id: int | None
     message_id: str
     ambiguous: int
     claim: str
@@ -83,10 +95,10 @@ def _claim(db: Session, size: int, token: str) -> list[Entry]:
         sa.update(row)
         .where(row.id.in_(sa.select(picked.c.id)))
         .values(state=OutboxState.CLAIMED, claim=token, lease_until=at + LEASE)
-        .returning(row.id, row.invitation_id, row.message_id, row.tries, row.ambiguous, row.claim),
+        .returning(*(getattr(row, each.name) for each in fields(Entry))),
         execution_options={"synchronize_session": False},
     ).all()
-    return [Entry(**each._mapping) for each in sorted(found)]
+    return [Entry(**each._mapping) for each in sorted(found, key=lambda each: each.id)]
 
 
 def recover() -> int:
@@ -114,19 +126,22 @@ def _recover(db: Session) -> int:
     return count
 
 
-def mark_sending(db: Session, entry: Entry, row: Invitation) -> None:
+def mark_sending(db: Session, entry: Entry, row: Invitation | None) -> None:
     """Mark a row as being handed to the server, and keep the rest of its batch.
 
+    :param row: its invitation, None for a notice.
     :raises ClaimLost: when this worker's claim is not the row's any more.
     :raises Changed: when the invitation is not the one that was read: the mail would say
         what somebody has just changed. It comes again when its lease is over.
     """
     _mine(db, entry, state=OutboxState.SENDING, lease_until=now() + _sending_lease())
+    _keep_alive(db, entry)
+    if row is None:
+        return
     as_read = sa.and_(Invitation.id == row.id, Invitation.version == row.version)
     marked = db.execute(sa.update(Invitation).where(as_read).values(mail_state=MailState.SENDING))
     if marked.rowcount != 1:  # type: ignore[attr-defined]
         raise Changed("send")
-    _keep_alive(db, entry)
 
 
 def _sending_lease() -> timedelta:
@@ -192,7 +207,7 @@ def wait(db: Session, entry: Entry, row: Invitation, turn: datetime, settings: S
 
 
 def sent(db: Session, entry: Entry, answer: str) -> Invitation | None:
-    """Note that the server took a mail; return its invitation, None when that is gone.
+    """Note that the server took a mail; return its invitation, None when it has none (any more).
 
     Nobody changes the row between its being read and written: staff who edit it in this
     very moment would make the mail look like one that left a closed invitation.
@@ -200,6 +215,8 @@ def sent(db: Session, entry: Entry, answer: str) -> Invitation | None:
     :raises ClaimLost: when the row is not this worker's any more.
     """
     _close(db, entry)
+    if entry.invitation_id is None:
+        return None
     row = db.get(
         Invitation,
         entry.invitation_id,
@@ -273,6 +290,9 @@ def failed(db: Session, entry: Entry, error: str) -> None:
 def unknown(db: Session, entry: Entry | Abandoned, error: str) -> None:
     """Repeat a mail of unknown end once, and park it at the second time."""
     again = entry.ambiguous == 0
+    if entry.invitation_id is None and not again:  # nobody need decide about a notice
+        _close(db, entry)
+        return
     _mine(
         db,
         entry,
@@ -293,7 +313,8 @@ def _note_try(
 ) -> None:
     """Note how one try of a mail ended, where the status of the invitation stays."""
     number, mail = entry.invitation_id, entry.message_id
-    note(db, number, THE_SYSTEM, action, status, status, said, mail)
+    if number is not None:  # a notice has no history
+        note(db, number, THE_SYSTEM, action, status, status, said, mail)
 
 
 def release(db: Session, entries: Sequence[Entry]) -> None:
@@ -324,7 +345,7 @@ def _mine(db: Session, entry: Entry | Abandoned, **values: object) -> None:
     _do(db, sa.update(Outbox).where(*_claimed(entry)).values(**values))
 
 
-def _close(db: Session, entry: Entry) -> None:
+def _close(db: Session, entry: Entry | Abandoned) -> None:
     _do(db, sa.delete(Outbox).where(*_claimed(entry)))
 
 
@@ -337,5 +358,7 @@ def _do(db: Session, statement: sa.Update | sa.Delete) -> None:
         raise ClaimLost
 
 
-def _set_mail(db: Session, invitation_id: int, **values: object) -> None:
+def _set_mail(db: Session, invitation_id: int | None, **values: object) -> None:
+    if invitation_id is None:
+        return
     db.execute(sa.update(Invitation).where(Invitation.id == invitation_id).values(**values))

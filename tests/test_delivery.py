@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
 from collections import Counter
 from collections.abc import Iterator
 from datetime import timedelta
@@ -33,13 +32,6 @@ from .support.stores import LIST, MakeStore, Store, Visitor
 
 ANNA, BEN, CARA = "anna@example.com", "ben@example.com", "cara@example.com"
 MINUTES = [1, 5, 30, 120, 360, 720, 1440, 2880]
-
-
-@pytest.fixture
-def clock() -> Iterator[time_machine.Traveller]:
-    """A clock that tests can move."""
-    with time_machine.travel(time.time()) as traveller:
-        yield traveller
 
 
 def test_what_waits_is_sent_batch_after_batch_the_oldest_first(store: Store, sink: Sink) -> None:

@@ -52,6 +52,7 @@ from .specs import (
     BadSetting,
     Spec,
     Value,
+    read_addresses,
     read_bool,
     read_domains,
 )
@@ -97,6 +98,7 @@ __all__ = [
     "load_defaults",
     "merge",
     "override",
+    "read_addresses",
     "read_bool",
     "read_changes",
     "read_domains",

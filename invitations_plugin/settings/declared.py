@@ -21,6 +21,7 @@ from .specs import (
     WEBSITE,
     BadValue,
     Spec,
+    read_addresses,
     read_domains,
     read_int,
     setting,
@@ -309,6 +310,20 @@ class Settings:
         help=n_("How many messages a worker takes at a time and sends on one connection."),
         at_least=1,
         at_most=1000,
+    )
+
+    staff_notice_address: str = setting(
+        "",
+        n_("Staff Notice Address"),
+        DELIVERY,
+        GLOBAL,
+        help=n_(
+            "Who is told by mail when something needs a person, such as a template that fails;"
+            " one address a line, empty for nobody."
+        ),
+        longest=4000,
+        rows=2,
+        check=read_addresses,
     )
 
     def of_group(self, code: str) -> Settings:
