@@ -142,6 +142,8 @@ HISTORY = {
     "overtaken": n_("Another invitation of this address was accepted"),
     "sign_in": n_("The friend signed in to an account"),
     "wait": n_("Waits for its turn"),
+    "release": n_("The mail may leave once more"),
+    "give_up": n_("The mail was given up"),
 }
 
 # Why a mail was not sent, by the codes that the delivery notes; a server's words stay as they are.
