@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from flask import Flask
 from sqlalchemy.exc import SQLAlchemyError
 
-from . import mail_templates, migrations, searchable
+from . import circuit, mail_templates, migrations, searchable
 from .database import engine, session
 from .explaining import Finding, Question, explain
 from .host import Host, StoreView, arguments_of
@@ -36,6 +36,7 @@ def examine(app: Flask) -> list[str]:
         _chosen_senders,
         _mail_templates,
         _server,
+        _circuit,
         _sqlite,
     )
     for check in checks:
@@ -177,6 +178,17 @@ def _server(app: Flask) -> Iterator[str]:
                 yield "No mail leaves, though it counts as sent: take MAIL_SUPPRESS_SEND away."
     except Unreachable as error:
         yield f"The mail server cannot be used ({error}): see MAIL_SERVER and its neighbours."
+
+
+def _circuit(app: Flask) -> Iterator[str]:
+    if migrations.current(app) != migrations.newest():
+        return
+    found = circuit.look(session())
+    if found.is_shut:
+        yield (
+            f"The mail server is left alone since {found.since:%Y-%m-%d %H:%M} UTC. {found.text}"
+            " Ask who runs it why."
+        )
 
 
 def _sqlite(app: Flask) -> Iterator[str]:

@@ -17,11 +17,10 @@ from sqlalchemy.orm import Session
 from .clock import as_kept, now
 from .database import insert_into
 from .lifecycle import new_message_id
-from .models import Outbox, Quota
+from .models import NOTICE, Outbox, Quota
 from .settings import read_addresses
 from .state import mail_domain, settings_of, store_view
 
-KIND: Final = "notice"
 QUIET: Final = timedelta(days=1)  # between two notices of the same thing
 Fact = str | int | datetime
 
@@ -49,6 +48,7 @@ EVENTS: Final[dict[str, Event]] = {
         page="invitations_admin.template",
         arguments={"code": "code"},
     ),
+    "everyone_refused": Event(facts=frozenset({"reason", "since"})),
 }
 
 
@@ -72,7 +72,7 @@ def notify(db: Session, event: str, **facts: Fact) -> int:
     domain = mail_domain(view)
     rows = [
         {
-            "kind": KIND,
+            "kind": NOTICE,
             "recipient": address,
             "payload": payload,
             "message_id": new_message_id(domain),
@@ -86,7 +86,7 @@ def notify(db: Session, event: str, **facts: Fact) -> int:
 def _is_news(db: Session, event: str, facts: Mapping[str, Fact]) -> bool:
     """Take the day of an event and its subject; of several who try, one does."""
     about = "\n".join(str(facts[name]) for name in EVENTS[event].subject)
-    key = f"{KIND}:{event}:{hashlib.sha256(about.encode()).hexdigest()}"
+    key = f"{NOTICE}:{event}:{hashlib.sha256(about.encode()).hexdigest()}"
     values = {"taken": 1, "updated_at": now(), "ends_at": now() + QUIET}
     statement = insert_into(db, Quota).values(subject=key, **values)
     statement = statement.on_conflict_do_update(

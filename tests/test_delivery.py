@@ -16,7 +16,7 @@ import sqlalchemy as sa
 import time_machine
 from jinja2 import ChoiceLoader, DictLoader
 
-from invitations_plugin import delivery, outbox, workers
+from invitations_plugin import delivery, outbox, recovery, workers
 from invitations_plugin.clock import now
 from invitations_plugin.database import atomically, engine, session
 from invitations_plugin.lifecycle import THE_SYSTEM, Actor, discard
@@ -378,7 +378,7 @@ def test_two_workers_that_find_the_same_dead_one_do_not_stumble(
     def look() -> None:
         with store.app.app_context():
             barrier.wait()
-            counts.append(outbox.recover())
+            counts.append(recovery.recover())
 
     in_threads(look, 4)
     assert sum(counts) == 40

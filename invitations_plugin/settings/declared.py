@@ -312,6 +312,16 @@ class Settings:
         at_most=1000,
     )
 
+    never_twice: bool = setting(
+        False,
+        n_("Never Send a Message Twice"),
+        DELIVERY,
+        GLOBAL,
+        help=n_(
+            "A message of which nobody knows whether it arrived waits at once for a person to"
+            " decide, instead of being repeated once after half an hour."
+        ),
+    )
     staff_notice_address: str = setting(
         "",
         n_("Staff Notice Address"),
