@@ -73,7 +73,7 @@ class NotNow(Enum):
 def deliver(limit: int | None = None, stop: Callable[[], bool] = lambda: False) -> Report:
     """Send what is due, batch after batch, until nothing is left or the server is away.
 
-    With invitations switched off, what is queued waits.
+    With invitations switched off or mail held, what is queued waits.
 
     :param limit: at most this many messages; all that are due without it.
     :param stop: asked before each message; true ends the run and gives back the rest.
@@ -124,7 +124,7 @@ def _batch_size() -> int:
     mail_templates.forget()
     settings = settings_of(store_view(""))
     circuit.look(session())
-    if not settings.enabled:
+    if settings.hold_outbox or not settings.enabled:
         return 0
     recovery.recover(never_twice=settings.never_twice)
     return settings.batch_size

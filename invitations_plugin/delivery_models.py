@@ -14,12 +14,11 @@ ONLY = 1  # the id of its one row
 
 
 class DeliveryState(Base):
-    """Whether mail may leave: one row, made when there is something to say.
+    """How the mail server behaves: one row, made when there is something to say.
 
     ``suspects`` are the last mails that the server would not have, none taken since;
     ``shut_at`` is since when it is left alone for ``reason``, ``probe_at`` when one mail may
-    try it, and ``probes`` how many did. ``held_at`` and ``held_by`` say since when an
-    operator holds all mail, and who.
+    try it, and ``probes`` how many did.
     """
 
     __tablename__ = "invitations_delivery"
@@ -30,5 +29,3 @@ class DeliveryState(Base):
     probe_at: Mapped[datetime | None]
     probes: Mapped[int] = mapped_column(default=0)
     reason: Mapped[str | None] = mapped_column(sa.String(255))
-    held_at: Mapped[datetime | None]
-    held_by: Mapped[str | None] = mapped_column(sa.String(255))

@@ -20,6 +20,7 @@ from .settings import SPECS, Settings
 from .smtp import Unreachable, connect, describe
 from .state import host, settings_of, store_view
 
+HELD = "All mail is held: 'flask invitations release' lets it go. It is the setting hold_outbox."
 NOBODY_TOLD = (
     "Nobody is told by mail when something needs a person: name somebody by the setting"
     " staff_notice_address."
@@ -51,8 +52,8 @@ def examine(app: Flask) -> list[str]:
 
 
 def notices() -> list[str]:
-    """Return what somebody may want so, and no faults: what keeps customers from inviting, and
-    that nobody is told of faults.
+    """Return what somebody may want so, and no faults: what keeps customers from inviting, that
+    mail is held, and that nobody is told of faults.
 
     Nothing where the database cannot be asked, which :func:`examine` says.
     """
@@ -61,11 +62,12 @@ def notices() -> list[str]:
         for view in (view for website in host().websites() for view in website.store_views):
             for each in explain(session(), Question(view)):
                 found.setdefault(_notice(each), []).append(view.code)
-        told = settings_of(store_view("")).staff_notice_address
+        settings = settings_of(store_view(""))
     except SQLAlchemyError:
         return []
     said = [f"{text} (store views: {', '.join(codes)})" for text, codes in found.items()]
-    return said if told else [*said, NOBODY_TOLD]
+    said += [HELD] if settings.hold_outbox else []
+    return said if settings.staff_notice_address else [*said, NOBODY_TOLD]
 
 
 def _notice(finding: Finding) -> str:

@@ -25,6 +25,8 @@ COMMANDS = (
     "upgrade",
     "downgrade",
     "deliver",
+    "hold",
+    "release",
     "worker",
     "expire",
     "purge",

@@ -539,3 +539,19 @@ def test_a_forked_process_starts_a_thread_of_its_own(store: Store, sink: Sink) -
     command = [sys.executable, "-c", FORKED]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
+
+
+def test_never_twice_parks_a_mail_of_unknown_end_at_once(
+    store: Store, sink: Sink, clock: time_machine.Traveller
+) -> None:
+    store.setting("never_twice", True)
+    queue(store, ANNA)
+    sink.replies["DATA"] = ["taken drop"]
+    store.deliver()
+    queue(store, BEN)
+    die_while_sending(store)
+    clock.shift(timedelta(days=2))
+    assert store.deliver().handled == 0
+    assert recipients(sink) == [ANNA]
+    assert [each.state for each in store.outbox()] == ["parked", "parked"]
+    assert {each.mail_state for each in store.invitations()} == {"parked"}

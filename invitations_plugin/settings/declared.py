@@ -312,6 +312,13 @@ class Settings:
         at_most=1000,
     )
 
+    hold_outbox: bool = setting(
+        False,
+        n_("Hold All Mail"),
+        DELIVERY,
+        GLOBAL,
+        help=n_("Yes, and nothing leaves until it is No again, as after a restored backup."),
+    )
     never_twice: bool = setting(
         False,
         n_("Never Send a Message Twice"),

@@ -1,4 +1,4 @@
-"""Whether mail may leave: a server that refuses everyone, and mail that an operator holds."""
+"""A mail server that refuses everybody, and the mails that come back from it."""
 
 from __future__ import annotations
 
@@ -23,8 +23,6 @@ def upgrade() -> None:
         sa.Column("probe_at", sa.DateTime(), nullable=True),
         sa.Column("probes", sa.Integer(), nullable=False),
         sa.Column("reason", sa.String(length=255), nullable=True),
-        sa.Column("held_at", sa.DateTime(), nullable=True),
-        sa.Column("held_by", sa.String(length=255), nullable=True),
         sa.PrimaryKeyConstraint("id", name=f"pk_{TABLE}"),
     )
     # A worker of the older version goes on writing rows without it.
