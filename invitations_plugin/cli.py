@@ -11,11 +11,11 @@ from flask import current_app
 from flask.cli import AppGroup
 from sqlalchemy.exc import DBAPIError
 
-from . import delivery, jobs, migrations
+from . import delivery, holding, jobs, migrations
 from .cli_export import export
-from .database import Busy
-from .doctor import examine, notices
-from .settings_cli import settings
+from .database import Busy, atomically, session
+from .doctor import HELD, examine, notices
+from .settings_cli import BY, settings
 from .smtp import describe
 from .workers import Clock, expire_all, purge_all
 
@@ -67,12 +67,34 @@ def deliver(limit: int | None) -> None:
     """Do what is due now: mass actions, then mail. Exit code 1 when the server is away."""
     jobs.run_all()
     report = delivery.deliver(limit)
+    if holding.is_held():
+        click.echo(HELD)
     click.echo(
         f"{report.sent} sent, {report.deferred} to be tried again,"
         f" {report.failed} failed, {report.skipped} skipped"
     )
     if report.unreachable:
         raise click.ClickException(f"The mail server is away: {report.unreachable}")
+
+
+@commands.command()
+@click.option(
+    "--restored", is_flag=True, help="A backup was restored: park what a worker had in hand."
+)
+def hold(restored: bool) -> None:
+    """Let no mail leave until it is released, as after a restored backup."""
+    count = atomically(lambda: holding.hold(session(), BY, restored=restored))
+    click.echo("All mail is held; 'flask invitations release' lets it go.")
+    if restored:
+        click.echo(f"{count} parked that a worker had in hand")
+
+
+@commands.command()
+@click.option("--park", is_flag=True, help="Park what waited already when mail was held.")
+def release(park: bool) -> None:
+    """Let mail leave that was held, and try at once a mail server that is left alone."""
+    count = atomically(lambda: holding.release(session(), BY, park=park))
+    click.echo("Mail leaves again." + (f" {count} parked." if park else ""))
 
 
 @commands.command()

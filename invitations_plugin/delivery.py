@@ -6,17 +6,19 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
+from functools import partial
+from typing import Any, TypeVar
 
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from . import mail_templates, mailboxes, outbox
+from . import circuit, mail_templates, mailboxes, notices, outbox, recovery
 from .accounts import has_account, inviter_is_active
 from .clock import now
 from .database import Busy, atomically, session
 from .events import announce
 from .lifecycle import Changed
-from .mail import invitation_sent
+from .mail import invitation_sent, staff_notice
 from .models import Invitation, Status
 from .opt_outs import is_opted_out
 from .outbox import ClaimLost, Entry
@@ -28,6 +30,7 @@ from .smtp import (
     Connection,
     Message,
     Permanent,
+    SenderRefused,
     Temporary,
     Unreachable,
     connect,
@@ -37,15 +40,21 @@ from .state import settings_of, store_view
 
 log = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
 
 @dataclass(slots=True)
 class Report:
-    """What a run did; what waits for its turn counts as deferred."""
+    """What a run did; what waits for its turn counts as deferred.
+
+    ``unasked`` counts what the server was not asked to take, be it skipped or deferred.
+    """
 
     sent: int = 0
     deferred: int = 0
     failed: int = 0
     skipped: int = 0
+    unasked: int = 0
     unreachable: str | None = None
 
     @property
@@ -64,7 +73,7 @@ class NotNow(Enum):
 def deliver(limit: int | None = None, stop: Callable[[], bool] = lambda: False) -> Report:
     """Send what is due, batch after batch, until nothing is left or the server is away.
 
-    With invitations switched off, what is queued waits.
+    With invitations switched off or mail held, what is queued waits.
 
     :param limit: at most this many messages; all that are due without it.
     :param stop: asked before each message; true ends the run and gives back the rest.
@@ -72,11 +81,41 @@ def deliver(limit: int | None = None, stop: Callable[[], bool] = lambda: False) 
     report = Report()
     while report.unreachable is None and not stop():
         size = _batch_size()
-        entries = outbox.claim(size if limit is None else min(size, limit - report.handled))
-        if not entries:
+        most = size if limit is None else min(size, limit - report.handled)
+        send = _deliver_shut if circuit.seen().is_shut else _deliver_next
+        if not send(most, report, stop):
             break
-        _deliver_batch(entries, report, stop)
     return report
+
+
+def _deliver_next(most: int, report: Report, stop: Callable[[], bool]) -> bool:
+    """Send the next batch; return whether there was any."""
+    entries = outbox.claim(most)
+    if entries:
+        _deliver_batch(entries, report, stop)
+    return bool(entries)
+
+
+def _deliver_shut(most: int, report: Report, stop: Callable[[], bool]) -> bool:
+    """Send what may leave while the server is left alone: notices, and when it is time one
+    mail to try it. Return whether there was any.
+    """
+    told = outbox.claim(most, notices=True)  # staff's own server may be another one
+    if told:
+        _deliver_batch(told, report, stop)
+        return True
+    probe = outbox.claim(min(most, 1), notices=False)
+    if not probe:
+        return False
+    if not atomically(lambda: circuit.take_probe(session())):
+        atomically(lambda: outbox.release(session(), probe))
+        report.unreachable = circuit.seen().text
+        return False
+    unasked = report.unasked
+    _deliver_batch(probe, report, stop)
+    if report.unasked > unasked:  # it was closed meanwhile: the next one may try
+        atomically(lambda: circuit.probe_now(session()))
+    return True
 
 
 def _batch_size() -> int:
@@ -84,9 +123,11 @@ def _batch_size() -> int:
     forget()
     mail_templates.forget()
     settings = settings_of(store_view(""))
-    if settings.enabled:
-        outbox.recover()
-    return settings.batch_size if settings.enabled else 0
+    circuit.look(session())
+    if settings.hold_outbox or not settings.enabled:
+        return 0
+    recovery.recover(never_twice=settings.never_twice)
+    return settings.batch_size
 
 
 def _deliver_batch(entries: Sequence[Entry], report: Report, stop: Callable[[], bool]) -> None:
@@ -121,11 +162,11 @@ def _use_connection(
                 left.insert(0, entry)
             else:
                 report.deferred += 1
-                _finish(entry, outbox.deferred, str(error))
+                _doubt(entry, report, outbox.deferred, str(error), silent=True)
             return
         except Ambiguous as error:
             report.deferred += 1
-            _finish(entry, outbox.unknown, str(error))
+            _doubt(entry, report, _unknown, str(error), silent=True, may_have_left=True)
             return
 
 
@@ -140,13 +181,17 @@ def _deliver_one(connection: Connection, entry: Entry, report: Report) -> None:
         raise
     except (ClaimLost, Changed):
         report.skipped += 1
+        report.unasked += 1
     except Permanent as error:
         report.failed += 1
-        _finish(entry, outbox.failed, str(error))
+        _doubt(entry, report, outbox.failed, str(error))
+    except SenderRefused as error:
+        report.deferred += 1
+        _doubt(entry, report, outbox.deferred, str(error))
     except Exception as error:
         report.deferred += 1
         if not isinstance(error, Temporary):  # a template, a setting: somebody will mend it
-            log.exception("Invitation %s cannot be mailed now", entry.invitation_id)
+            log.exception("%s cannot be mailed now", entry.name)
         _finish(
             entry, outbox.deferred, str(error) if isinstance(error, Temporary) else describe(error)
         )
@@ -154,12 +199,43 @@ def _deliver_one(connection: Connection, entry: Entry, report: Report) -> None:
         _note_end(entry, report, message, answer)
 
 
-def _finish(entry: Entry, step: Callable[[Session, Entry, str], None], error: str) -> None:
+def _unknown(db: Session, entry: Entry, error: str) -> None:
+    never_twice = settings_of(store_view("")).never_twice
+    outbox.unknown(db, entry, error, never_twice=never_twice)
+
+
+def _doubt(
+    entry: Entry,
+    report: Report,
+    step: Callable[[Session, Entry, str], None],
+    error: str,
+    *,
+    silent: bool = False,
+    may_have_left: bool = False,
+) -> None:
+    """Note a try that may tell of the server more than of this mail.
+
+    :raises Unreachable: when the server is left alone from now on.
+    """
+    note = partial(circuit.note, step=step, silent=silent, may_have_left=may_have_left)
+    back = _finish(entry, note, error)
+    if back is None:
+        return
+    returned = min(back, report.failed)
+    report.failed -= returned
+    report.deferred += returned
+    raise Unreachable(circuit.seen().text)
+
+
+def _finish(entry: Entry, step: Callable[[Session, Entry, str], T], error: str) -> T | None:
     """Note how a try ended, unless another worker has the row by now."""
+    if entry.payload is not None:  # a notice has no history that would tell
+        log.warning("%s did not leave: %s", entry.name, error)
     try:
-        atomically(lambda: step(session(), entry, error[:255]))
+        return atomically(lambda: step(session(), entry, error[:255]))
     except ClaimLost:
-        log.warning("Invitation %s was taken over by another worker", entry.invitation_id)
+        log.warning("%s was taken over by another worker", entry.name)
+        return None
 
 
 def _begin(db: Session, entry: Entry) -> Message | NotNow:
@@ -170,6 +246,21 @@ def _begin(db: Session, entry: Entry) -> Message | NotNow:
     :raises ClaimLost: when this worker's claim is not the row's any more.
     :raises Changed: when somebody changed the invitation after it was read.
     """
+    if entry.payload is not None:
+        return _begin_notice(db, entry, entry.payload)
+    return _begin_invitation(db, entry)
+
+
+def _begin_notice(db: Session, entry: Entry, payload: dict[str, Any]) -> Message | NotNow:
+    if entry.recipient is None or not notices.is_wanted(entry.recipient):
+        outbox.skip(db, entry, None, "not wanted any more")
+        return NotNow.SKIPPED
+    outbox.mark_sending(db, entry, None)
+    view = store_view("")
+    return staff_notice(payload, entry.recipient, view, settings_of(view), entry.message_id)
+
+
+def _begin_invitation(db: Session, entry: Entry) -> Message | NotNow:
     row = db.get(Invitation, entry.invitation_id, populate_existing=True)
     reason = _reason_to_skip(db, row)
     if row is None or (reason is not None and not outbox.seems_to_leave(row, reason)):
@@ -208,15 +299,23 @@ def _reason_to_skip(db: Session, row: Invitation | None) -> str | None:
 def _note_end(entry: Entry, report: Report, message: Message | NotNow, answer: str) -> None:
     """Note that the server took a mail; also when the invitation changed meanwhile."""
     if isinstance(message, NotNow):
+        report.unasked += 1
         report.skipped += message is NotNow.SKIPPED
         report.deferred += message is NotNow.WAITS
         return
     report.sent += 1
     try:
-        row = atomically(lambda: outbox.sent(session(), entry, answer))
+        row = atomically(lambda: _taken(session(), entry, answer))
     except ClaimLost:
-        log.warning("Invitation %s was taken over while it left", entry.invitation_id)
+        log.warning("%s was taken over while it left", entry.name)
         atomically(lambda: outbox.sent_late(session(), entry))
         return
     if row is not None:
         announce(sent_signal, [row])
+
+
+def _taken(db: Session, entry: Entry, answer: str) -> Invitation | None:
+    row = outbox.sent(db, entry, answer)
+    if entry.payload is None:  # a notice may go another way than mail to customers
+        circuit.took(db)
+    return row

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from flask import Flask
 from sqlalchemy.exc import SQLAlchemyError
 
-from . import mail_templates, migrations, searchable
+from . import circuit, mail_templates, migrations, searchable
 from .database import engine, session
 from .explaining import Finding, Question, explain
 from .host import Host, StoreView, arguments_of
@@ -18,7 +18,13 @@ from .rendering import layout
 from .senders import faults, usable
 from .settings import SPECS, Settings
 from .smtp import Unreachable, connect, describe
-from .state import host, settings_of
+from .state import host, settings_of, store_view
+
+HELD = "All mail is held: 'flask invitations release' lets it go. It is the setting hold_outbox."
+NOBODY_TOLD = (
+    "Nobody is told by mail when something needs a person: name somebody by the setting"
+    " staff_notice_address."
+)
 
 
 def examine(app: Flask) -> list[str]:
@@ -31,6 +37,7 @@ def examine(app: Flask) -> list[str]:
         _chosen_senders,
         _mail_templates,
         _server,
+        _circuit,
         _sqlite,
     )
     for check in checks:
@@ -45,7 +52,8 @@ def examine(app: Flask) -> list[str]:
 
 
 def notices() -> list[str]:
-    """Return what keeps customers from inviting because somebody wants it so: no faults.
+    """Return what somebody may want so, and no faults: what keeps customers from inviting, that
+    mail is held, and that nobody is told of faults.
 
     Nothing where the database cannot be asked, which :func:`examine` says.
     """
@@ -54,9 +62,12 @@ def notices() -> list[str]:
         for view in (view for website in host().websites() for view in website.store_views):
             for each in explain(session(), Question(view)):
                 found.setdefault(_notice(each), []).append(view.code)
+        settings = settings_of(store_view(""))
     except SQLAlchemyError:
         return []
-    return [f"{text} (store views: {', '.join(codes)})" for text, codes in found.items()]
+    said = [f"{text} (store views: {', '.join(codes)})" for text, codes in found.items()]
+    said += [HELD] if settings.hold_outbox else []
+    return said if settings.staff_notice_address else [*said, NOBODY_TOLD]
 
 
 def _notice(finding: Finding) -> str:
@@ -169,6 +180,17 @@ def _server(app: Flask) -> Iterator[str]:
                 yield "No mail leaves, though it counts as sent: take MAIL_SUPPRESS_SEND away."
     except Unreachable as error:
         yield f"The mail server cannot be used ({error}): see MAIL_SERVER and its neighbours."
+
+
+def _circuit(app: Flask) -> Iterator[str]:
+    if migrations.current(app) != migrations.newest():
+        return
+    found = circuit.look(session())
+    if found.is_shut:
+        yield (
+            f"The mail server is left alone since {found.since:%Y-%m-%d %H:%M} UTC. {found.text}"
+            " Ask who runs it why."
+        )
 
 
 def _sqlite(app: Flask) -> Iterator[str]:

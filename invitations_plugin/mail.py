@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
 from jinja2.exceptions import TemplateNotFound
 
-from . import mail_shipped, mail_templates
+from . import mail_shipped, mail_templates, notices
 from .clock import now
 from .database import session
 from .host import Sender, StoreView
-from .i18n import format_date, gettext, html_lang, in_language, language, locale, n_, speaking
+from .i18n import (
+    format_date,
+    format_datetime,
+    gettext,
+    html_lang,
+    in_language,
+    language,
+    locale,
+    n_,
+    speaking,
+)
 from .links import INVITATION as INVITATION_LINK
 from .links import OPT_OUT, absolute_url, sign
 from .mail_kinds import INVITATION, Kind
@@ -67,6 +77,45 @@ def invitation_sent(
             INVITATION, settings.email_template, lambda: _invitation(row, view, link, out)
         )
     return _message(content, row.email or "", view, settings, message_id, _one_click(out_link))
+
+
+def staff_notice(
+    payload: Mapping[str, Any], recipient: str, view: StoreView, settings: Settings, message_id: str
+) -> Message:
+    """Make the mail of a notice to staff, in the language of a store view.
+
+    Where the store's own template of it fails, ours is used: a notice raises no other.
+
+    :param payload: as :func:`~invitations_plugin.notices.notify` kept it.
+    """
+    event = payload["event"]
+    with speaking(view):
+        variables = _notice(event, payload["facts"], view)
+        try:
+            content = mail_shipped.render(event, variables)
+        except Exception:
+            log.exception("The store's own template of the notice %r failed", event)
+            content = mail_shipped.render_ours(event, variables)
+    return _message(content, recipient, view, settings, message_id, {})
+
+
+def _notice(event: str, kept: Mapping[str, Any], view: StoreView) -> dict[str, Any]:
+    """Return the variables of a notice, in the current language."""
+    about = notices.EVENTS[event]
+    arguments = {name: kept[fact] for name, fact in about.arguments.items()}
+    return {
+        **{name: _shown(fact, view) for name, fact in kept.items()},
+        "store_name": view.store_name,
+        "page": absolute_url(view, about.page, **arguments),
+        "locale": html_lang(),
+    }
+
+
+def _shown(fact: Any, view: StoreView) -> str | int:
+    """Return a fact as a mail shows it: what a server or a customer said makes no link."""
+    if isinstance(fact, dict):
+        return format_datetime(datetime.fromisoformat(fact["at"]), view)
+    return fact if isinstance(fact, int) else defang(fact)
 
 
 def example_variables(view: StoreView, example: str) -> dict[str, Any]:
@@ -163,7 +212,7 @@ def _by_template(kind: Kind, code: str, facts: Facts) -> Content:
         made = _tried(name, 0, partial(mail_shipped.render, name, variables))
         if made is not None:
             return made
-    return mail_shipped.render_default(kind, variables)
+    return mail_shipped.render_ours(kind.default, variables)
 
 
 def write_in(written: mail_templates.Written, kind: Kind, facts: Facts) -> Content:
@@ -193,3 +242,5 @@ def _tell(code: str, number: int, error: Exception) -> None:
     said = clean_line(f"{type(error).__name__}: {error}")
     if mail_templates.note_fault(session(), code, number, said):
         log.error("The mail template %r failed, so the default is used: %s", code, said)
+    # Also where it is no news: while it lasts, it is said again after a day.
+    notices.notify(session(), "template_failed", code=code, number=number, error=said[:255])

@@ -14,6 +14,7 @@ from markupsafe import escape
 from .i18n import LANGUAGES, gettext, in_language, ngettext
 from .mail_kinds import INVITATION, KINDS, Kind
 from .mail_rules import HTML, Content
+from .notices import EVENTS
 from .state import state
 
 OURS = Path(__file__).parent / "templates"
@@ -33,7 +34,7 @@ def folders(kind: Kind) -> list[str]:
     names = _names()
     found = {match[1] for match in map(FOLDER.fullmatch, names) if match is not None}
     whole = {code for code in found if _files(code) <= names}
-    others = {each.default for each in KINDS.values() if each != kind}
+    others = {each.default for each in KINDS.values() if each != kind} | set(EVENTS)
     return [kind.default, *sorted(whole - others - {kind.default})]
 
 
@@ -62,9 +63,9 @@ def render(code: str, variables: Mapping[str, Any]) -> Content:
     return _render(_store_s(), code, variables)
 
 
-def render_default(kind: Kind, variables: Mapping[str, Any]) -> Content:
+def render_ours(code: str, variables: Mapping[str, Any]) -> Content:
     """Return the mail that the plugin's own file makes, whatever a store put in its place."""
-    return _render(_store_s().overlay(loader=FileSystemLoader(OURS)), kind.default, variables)
+    return _render(_store_s().overlay(loader=FileSystemLoader(OURS)), code, variables)
 
 
 def is_of(name: str, code: str) -> bool:

@@ -30,6 +30,7 @@ HostKey = sa.String(255)  # whatever a store calls a customer or a group
 VIEW_NAME = 60  # characters of a saved view's name
 # As SQL, for an index is used only where a query says the very same.
 IS_CLOSED_WITH_ADDRESS = "email IS NOT NULL AND status NOT IN ('not_sent', 'sent', 'accepted')"
+NOTICE = "notice"  # kind of a mail to staff, which has no invitation
 MESSAGE_START = 40  # characters of a message that it is sorted by
 
 
@@ -254,7 +255,8 @@ class Outbox(Base):
     """A mail that still has to leave; it is deleted when its outcome is known.
 
     ``claim`` is the fencing token of the worker that holds the row until
-    ``lease_until``; ``ambiguous`` counts the tries whose end nobody knows.
+    ``lease_until``; ``ambiguous`` counts the tries whose end nobody knows, ``spared`` how
+    often it came back from a refusal that was meant for everybody.
     """
 
     __tablename__ = "invitations_outbox"
@@ -279,6 +281,7 @@ class Outbox(Base):
     due_at: Mapped[datetime] = mapped_column(default=now)
     tries: Mapped[int] = mapped_column(default=0)
     ambiguous: Mapped[int] = mapped_column(default=0)
+    spared: Mapped[int] = mapped_column(default=0, server_default="0")
     claim: Mapped[str | None]
     lease_until: Mapped[datetime | None]
     last_error: Mapped[str | None] = mapped_column(sa.String(255))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -21,7 +21,7 @@ from .clock import now
 from .database import atomically, session
 from .lifecycle import THE_SYSTEM, Changed, LifecycleError, move, note, seems_open
 from .mailboxes import OPTED_OUT, WHILE_ONE_LEAVES
-from .models import Invitation, MailState, Outbox, OutboxState, Status
+from .models import NOTICE, Invitation, MailState, Outbox, OutboxState, Status
 from .settings import Settings
 
 LEASE = timedelta(seconds=90)
@@ -34,46 +34,55 @@ CLOSED = "closed while it left"
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A claimed row of the outbox, as it was when claimed."""
+    """A claimed row of the outbox, as it was when claimed.
+
+    A notice to staff has no invitation, but a recipient and what it says.
+    """
 
     id: int
-    invitation_id: int
+    invitation_id: int | None
+    kind: str
+    recipient: str | None
+    payload: dict[str, Any] | None
     message_id: str
     tries: int
     ambiguous: int
+    spared: int
     claim: str
 
-
-@dataclass(frozen=True, slots=True)
-class Abandoned:
-    """A row that a dead worker left while sending."""
-
-    id: int
-    invitation_id: int
-    message_id: str
-    ambiguous: int
-    claim: str
+    @property
+    def name(self) -> str:
+        """What the log calls it."""
+        if self.payload is not None:
+            return f"the notice {self.payload['event']!r}"
+        return f"invitation {self.invitation_id}"
 
 
 class ClaimLost(Exception):
     """Another worker has this row by now."""
 
 
-def claim(size: int) -> list[Entry]:
-    """Take up to ``size`` rows that are due, those never tried first, for this worker alone."""
+def claim(size: int, *, notices: bool | None = None) -> list[Entry]:
+    """Take up to ``size`` rows that are due, those never tried first, for this worker alone.
+
+    :param notices: True for those to staff only, False for all others, None for any.
+    """
     if size < 1:
         return []
     token = secrets.token_hex(16)
-    return atomically(lambda: _claim(session(), size, token))
+    of_kind: sa.ColumnElement[bool] = sa.true()
+    if notices is not None:
+        of_kind = Outbox.kind == NOTICE if notices else Outbox.kind != NOTICE
+    return atomically(lambda: _claim(session(), size, token, of_kind))
 
 
-def _claim(db: Session, size: int, token: str) -> list[Entry]:
+def _claim(db: Session, size: int, token: str, of_kind: sa.ColumnElement[bool]) -> list[Entry]:
     row, at = Outbox, now()
     dead = sa.and_(row.state == OutboxState.CLAIMED, row.lease_until <= at)
     due = sa.and_(row.state == OutboxState.QUEUED, row.due_at <= at)
     picked = (
         sa.select(row.id)
-        .where(sa.or_(due, dead))
+        .where(sa.or_(due, dead), of_kind)
         .order_by(row.tries > 0, row.due_at, row.id)
         .limit(size)
         .with_for_update(skip_locked=True)  # one statement is enough on SQLite
@@ -83,50 +92,33 @@ def _claim(db: Session, size: int, token: str) -> list[Entry]:
         sa.update(row)
         .where(row.id.in_(sa.select(picked.c.id)))
         .values(state=OutboxState.CLAIMED, claim=token, lease_until=at + LEASE)
-        .returning(row.id, row.invitation_id, row.message_id, row.tries, row.ambiguous, row.claim),
+        .returning(*entry_columns()),
         execution_options={"synchronize_session": False},
     ).all()
-    return [Entry(**each._mapping) for each in sorted(found)]
+    return [Entry(**each._mapping) for each in sorted(found, key=lambda each: each.id)]
 
 
-def recover() -> int:
-    """Take back rows that a dead worker left while sending: once more later, then parked.
-
-    Nobody knows whether such a mail arrived, so it goes again half an hour later with the
-    same Message-ID, and at the second time waits for a person. Returns how many.
-    """
-    return atomically(lambda: _recover(session()))
+def entry_columns() -> list[Any]:
+    """Return the columns that make an :class:`Entry`."""
+    return [getattr(Outbox, each.name) for each in fields(Entry)]
 
 
-def _recover(db: Session) -> int:
-    row = Outbox
-    query = sa.select(row.id, row.invitation_id, row.message_id, row.ambiguous, row.claim)
-    query = query.where(row.state == OutboxState.SENDING, row.lease_until <= now())
-    found = db.execute(query.order_by(row.id)).all()
-    error = "The worker ended while the message was being handed over."
-    count = 0
-    for each in found:
-        try:
-            unknown(db, Abandoned(**each._mapping), error)
-            count += 1
-        except ClaimLost:  # another worker took it back in this moment
-            continue
-    return count
-
-
-def mark_sending(db: Session, entry: Entry, row: Invitation) -> None:
+def mark_sending(db: Session, entry: Entry, row: Invitation | None) -> None:
     """Mark a row as being handed to the server, and keep the rest of its batch.
 
+    :param row: its invitation, None for a notice.
     :raises ClaimLost: when this worker's claim is not the row's any more.
     :raises Changed: when the invitation is not the one that was read: the mail would say
         what somebody has just changed. It comes again when its lease is over.
     """
     _mine(db, entry, state=OutboxState.SENDING, lease_until=now() + _sending_lease())
+    _keep_alive(db, entry)
+    if row is None:
+        return
     as_read = sa.and_(Invitation.id == row.id, Invitation.version == row.version)
     marked = db.execute(sa.update(Invitation).where(as_read).values(mail_state=MailState.SENDING))
     if marked.rowcount != 1:  # type: ignore[attr-defined]
         raise Changed("send")
-    _keep_alive(db, entry)
 
 
 def _sending_lease() -> timedelta:
@@ -192,7 +184,7 @@ def wait(db: Session, entry: Entry, row: Invitation, turn: datetime, settings: S
 
 
 def sent(db: Session, entry: Entry, answer: str) -> Invitation | None:
-    """Note that the server took a mail; return its invitation, None when that is gone.
+    """Note that the server took a mail; return its invitation, None when it has none (any more).
 
     Nobody changes the row between its being read and written: staff who edit it in this
     very moment would make the mail look like one that left a closed invitation.
@@ -200,6 +192,8 @@ def sent(db: Session, entry: Entry, answer: str) -> Invitation | None:
     :raises ClaimLost: when the row is not this worker's any more.
     """
     _close(db, entry)
+    if entry.invitation_id is None:
+        return None
     row = db.get(
         Invitation,
         entry.invitation_id,
@@ -237,22 +231,27 @@ def deferred(db: Session, entry: Entry, error: str) -> None:
         failed(db, entry, error)
         return
     wait = RETRIES[entry.tries] * random.uniform(1 - JITTER, 1 + JITTER)
+    _try_again(db, entry, error, now() + wait, entry.tries + 1)
+
+
+def put_back(db: Session, entry: Entry, error: str) -> None:
+    """Let a mail wait again behind all others that are due; the try does not count."""
+    _try_again(db, entry, error, now(), entry.tries)
+
+
+def _try_again(db: Session, entry: Entry, error: str, at: datetime, tries: int) -> None:
     _mine(
         db,
         entry,
         state=OutboxState.QUEUED,
         claim=None,
         lease_until=None,
-        tries=entry.tries + 1,
-        due_at=now() + wait,
+        tries=tries,
+        due_at=at,
         last_error=error,
     )
     _set_mail(
-        db,
-        entry.invitation_id,
-        mail_state=MailState.QUEUED,
-        mail_error=error,
-        mail_tries=entry.tries + 1,
+        db, entry.invitation_id, mail_state=MailState.QUEUED, mail_error=error, mail_tries=tries
     )
     _note_try(db, entry, "defer", error)
 
@@ -270,9 +269,17 @@ def failed(db: Session, entry: Entry, error: str) -> None:
     _note_try(db, entry, "fail", error)
 
 
-def unknown(db: Session, entry: Entry | Abandoned, error: str) -> None:
-    """Repeat a mail of unknown end once, and park it at the second time."""
-    again = entry.ambiguous == 0
+def unknown(db: Session, entry: Entry, error: str, *, never_twice: bool = False) -> None:
+    """Repeat a mail of unknown end once, and park it at the second time.
+
+    Nobody knows whether it arrived, so it goes again half an hour later with the same
+    Message-ID, then waits for a person; with ``never_twice`` it waits at once.
+    """
+    is_notice = entry.invitation_id is None
+    again = entry.ambiguous == 0 and (is_notice or not never_twice)
+    if is_notice and not again:  # nobody need decide about it
+        _close(db, entry)
+        return
     _mine(
         db,
         entry,
@@ -288,12 +295,11 @@ def unknown(db: Session, entry: Entry | Abandoned, error: str) -> None:
     _note_try(db, entry, "unknown", error)
 
 
-def _note_try(
-    db: Session, entry: Entry | Abandoned, action: str, said: str, status: str | None = None
-) -> None:
+def _note_try(db: Session, entry: Entry, action: str, said: str, status: str | None = None) -> None:
     """Note how one try of a mail ended, where the status of the invitation stays."""
     number, mail = entry.invitation_id, entry.message_id
-    note(db, number, THE_SYSTEM, action, status, status, said, mail)
+    if number is not None:  # a notice has no history
+        note(db, number, THE_SYSTEM, action, status, status, said, mail)
 
 
 def release(db: Session, entries: Sequence[Entry]) -> None:
@@ -316,7 +322,7 @@ def release(db: Session, entries: Sequence[Entry]) -> None:
     )
 
 
-def _mine(db: Session, entry: Entry | Abandoned, **values: object) -> None:
+def _mine(db: Session, entry: Entry, **values: object) -> None:
     """Change a row of the outbox that is still this worker's.
 
     :raises ClaimLost: when it is not.
@@ -328,7 +334,7 @@ def _close(db: Session, entry: Entry) -> None:
     _do(db, sa.delete(Outbox).where(*_claimed(entry)))
 
 
-def _claimed(entry: Entry | Abandoned) -> tuple[sa.ColumnElement[bool], ...]:
+def _claimed(entry: Entry) -> tuple[sa.ColumnElement[bool], ...]:
     return Outbox.id == entry.id, Outbox.claim == entry.claim
 
 
@@ -337,5 +343,7 @@ def _do(db: Session, statement: sa.Update | sa.Delete) -> None:
         raise ClaimLost
 
 
-def _set_mail(db: Session, invitation_id: int, **values: object) -> None:
+def _set_mail(db: Session, invitation_id: int | None, **values: object) -> None:
+    if invitation_id is None:
+        return
     db.execute(sa.update(Invitation).where(Invitation.id == invitation_id).values(**values))

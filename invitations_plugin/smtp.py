@@ -35,6 +35,10 @@ class Temporary(Exception):
     """The server refused for now (4xx): try this message again later."""
 
 
+class SenderRefused(Temporary):
+    """The server refused who writes, for good: that is no matter of the recipient."""
+
+
 class Permanent(Exception):
     """The server refused for good (5xx)."""
 
@@ -254,7 +258,7 @@ def _check_sender(host: smtplib.SMTP, code: int, text: bytes) -> None:
     try:
         _check(host, code, text)
     except Permanent as error:
-        raise Temporary(str(error)) from error
+        raise SenderRefused(str(error)) from error
 
 
 def _reset(host: smtplib.SMTP) -> None:

@@ -29,7 +29,8 @@ from .turns import forget_turns
 log = logging.getLogger(__name__)
 
 POLL = 2.0  # seconds between looks that nobody asked for
-PAUSE = 30.0  # seconds of rest for a mail server that is away
+PAUSE = 30.0  # seconds of rest for a mail server that is away, twice as many each time
+LONGEST_PAUSE = 300.0
 TURN = 2.0  # seconds that mass actions may take before mail has its turn, and mail before them
 MAIL_TURN = 10.0  # seconds that mail may take before somebody looks for mass actions
 HOUR = 3600.0
@@ -46,6 +47,7 @@ class Clock:
         self._calls: SimpleQueue[None] = SimpleQueue()
         self._next_upkeep = 0.0
         self._next_mail = 0.0
+        self._rest = 0.0
 
     def wake(self) -> None:
         """Look now."""
@@ -84,7 +86,8 @@ class Clock:
         if time.monotonic() >= self._next_mail:
             is_over = self._after(MAIL_TURN if is_done else TURN)
             report = delivery.deliver(stop=is_over)
-            self._next_mail = time.monotonic() + (PAUSE if report.unreachable else 0.0)
+            self._rest = min(max(2 * self._rest, PAUSE), LONGEST_PAUSE) if report.unreachable else 0
+            self._next_mail = time.monotonic() + self._rest
             is_done = is_done and not is_over()
         return POLL if is_done else 0.0
 

@@ -25,6 +25,8 @@ COMMANDS = (
     "upgrade",
     "downgrade",
     "deliver",
+    "hold",
+    "release",
     "worker",
     "expire",
     "purge",
@@ -159,6 +161,7 @@ def has_search(store: Store) -> bool:
 
 
 def test_a_doctor_finds_nothing_where_all_is_well(store: Store) -> None:
+    store.setting("staff_notice_address", "ada@example.com")
     answer = run(store, "doctor")
     if has_search(store):
         assert (answer.exit_code, answer.output) == (0, "Everything is in order.\n")

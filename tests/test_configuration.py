@@ -250,6 +250,8 @@ BAD = [
     ("email_sender", "nobody"),
     ("email_template", "../secrets"),
     ("blocked_domains", "no domain!"),
+    ("staff_notice_address", "ada@example.com, ada"),
+    ("staff_notice_address", " ".join(f"a{number}@example.com" for number in range(11))),
     ("group_limits", "vip: max_per_day=many"),
     ("group_limits", "nobodies: max_per_day=3"),
     ("group_limits", "x" * 20_000),

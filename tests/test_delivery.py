@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
 from collections import Counter
 from collections.abc import Iterator
 from datetime import timedelta
@@ -17,7 +16,7 @@ import sqlalchemy as sa
 import time_machine
 from jinja2 import ChoiceLoader, DictLoader
 
-from invitations_plugin import delivery, outbox, workers
+from invitations_plugin import delivery, outbox, recovery, workers
 from invitations_plugin.clock import now
 from invitations_plugin.database import atomically, engine, session
 from invitations_plugin.lifecycle import THE_SYSTEM, Actor, discard
@@ -33,13 +32,6 @@ from .support.stores import LIST, MakeStore, Store, Visitor
 
 ANNA, BEN, CARA = "anna@example.com", "ben@example.com", "cara@example.com"
 MINUTES = [1, 5, 30, 120, 360, 720, 1440, 2880]
-
-
-@pytest.fixture
-def clock() -> Iterator[time_machine.Traveller]:
-    """A clock that tests can move."""
-    with time_machine.travel(time.time()) as traveller:
-        yield traveller
 
 
 def test_what_waits_is_sent_batch_after_batch_the_oldest_first(store: Store, sink: Sink) -> None:
@@ -386,7 +378,7 @@ def test_two_workers_that_find_the_same_dead_one_do_not_stumble(
     def look() -> None:
         with store.app.app_context():
             barrier.wait()
-            counts.append(outbox.recover())
+            counts.append(recovery.recover())
 
     in_threads(look, 4)
     assert sum(counts) == 40
@@ -547,3 +539,19 @@ def test_a_forked_process_starts_a_thread_of_its_own(store: Store, sink: Sink) -
     command = [sys.executable, "-c", FORKED]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
+
+
+def test_never_twice_parks_a_mail_of_unknown_end_at_once(
+    store: Store, sink: Sink, clock: time_machine.Traveller
+) -> None:
+    store.setting("never_twice", True)
+    queue(store, ANNA)
+    sink.replies["DATA"] = ["taken drop"]
+    store.deliver()
+    queue(store, BEN)
+    die_while_sending(store)
+    clock.shift(timedelta(days=2))
+    assert store.deliver().handled == 0
+    assert recipients(sink) == [ANNA]
+    assert [each.state for each in store.outbox()] == ["parked", "parked"]
+    assert {each.mail_state for each in store.invitations()} == {"parked"}

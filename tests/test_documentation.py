@@ -15,6 +15,7 @@ from invitations_plugin import Host, signals
 from invitations_plugin.cli import commands
 from invitations_plugin.extension import CONFIG
 from invitations_plugin.mail_kinds import INVITATION
+from invitations_plugin.notices import EVENTS
 from invitations_plugin.settings import SPECS, Settings
 from invitations_plugin.templating import FILTERS
 
@@ -74,6 +75,11 @@ def test_each_member_of_the_host_stands_in_the_readme(name: str) -> None:
 
 @pytest.mark.parametrize("name", INVITATION.variables)
 def test_each_variable_of_a_mail_template_stands_in_the_readme(name: str) -> None:
+    assert rows_of(f"{name}`")
+
+
+@pytest.mark.parametrize("name", EVENTS)
+def test_each_notice_to_staff_stands_in_the_readme(name: str) -> None:
     assert rows_of(f"{name}`")
 
 

@@ -231,6 +231,7 @@ def test_asking_takes_nothing(store: Store, admin: Visitor) -> None:
 
 
 def test_the_doctor_names_the_same_as_notices_and_no_faults(store: Store) -> None:
+    store.setting("staff_notice_address", "ada@example.com")
     assert "Notice" not in run(store, "doctor").output
     store.setting("enabled", False)
     store.setting("storefront_enabled", False, "website", "private")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -39,13 +38,6 @@ ANNA, BEN, CARA = "anna@example.com", "ben@example.com", "cara@example.com"
 GRID, WELCOME = "/admin/invitations/", "/invitations/welcome"
 SHOP = "http://localhost/shop"
 OUT = re.compile(r"/invitations/opt-out/[\w.-]+")
-
-
-@pytest.fixture
-def clock() -> Iterator[time_machine.Traveller]:
-    """A clock that tests can move."""
-    with time_machine.travel(time.time()) as traveller:
-        yield traveller
 
 
 def press(visitor: Visitor, button: str, number: int, **more: Any) -> TestResponse:

@@ -1,4 +1,4 @@
-"""The notice about mail templates that failed, which every page of the back office shows."""
+"""What every page of the back office shows: mail templates that failed, and that mail is held."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 from flask import url_for
 
-from .. import mail_shipped, mail_templates
+from .. import holding, mail_shipped, mail_templates
 from ..database import session
 from ..state import host, may
 
@@ -27,3 +27,8 @@ def faults() -> list[dict[str, Any]]:
         }
         for each in mail_templates.faults(session())
     ]
+
+
+def is_held() -> bool:
+    """Return whether all mail is held, for whom may look at the invitations."""
+    return host().is_staff() and host().may("view") and holding.is_held()

@@ -19,7 +19,7 @@ from ..i18n import format_number, gettext, locale, n_, translator
 from ..models import Status
 from ..state import host, may
 from . import words
-from .faults import faults
+from .faults import faults, is_held
 
 CONFIGURATION_PAGES = (
     "configuration",
@@ -73,7 +73,8 @@ def frame() -> dict[str, Any]:
     may_look = host().is_staff() and may("view") and scope.is_somewhere()
     return {
         "inv_nav": _navigation() if may_look else [],
-        "inv_faults": faults,  # asked by whole pages only
+        "inv_faults": faults,  # these two are asked by whole pages only
+        "inv_is_held": is_held,
         "inv_user": host().staff_key()[1],
         "inv_exit_url": host().home_url(),
         "inv_can_create": may_look and may("create"),

@@ -142,6 +142,10 @@ HISTORY = {
     "overtaken": n_("Another invitation of this address was accepted"),
     "sign_in": n_("The friend signed in to an account"),
     "wait": n_("Waits for its turn"),
+    "return": n_("The mail waits again, for the mail server refused everybody"),
+    "park": n_("The mail was set aside for a decision: a backup was restored"),
+    "release": n_("The mail may leave once more"),
+    "give_up": n_("The mail was given up"),
 }
 
 # Why a mail was not sent, by the codes that the delivery notes; a server's words stay as they are.

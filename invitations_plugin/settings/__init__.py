@@ -53,6 +53,7 @@ from .specs import (
     BadSetting,
     Spec,
     Value,
+    read_addresses,
     read_bool,
     read_domains,
 )
@@ -99,6 +100,7 @@ __all__ = [
     "merge",
     "none_set",
     "override",
+    "read_addresses",
     "read_bool",
     "read_changes",
     "read_domains",

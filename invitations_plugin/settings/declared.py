@@ -21,6 +21,7 @@ from .specs import (
     WEBSITE,
     BadValue,
     Spec,
+    read_addresses,
     read_domains,
     read_int,
     setting,
@@ -309,6 +310,37 @@ class Settings:
         help=n_("How many messages a worker takes at a time and sends on one connection."),
         at_least=1,
         at_most=1000,
+    )
+
+    hold_outbox: bool = setting(
+        False,
+        n_("Hold All Mail"),
+        DELIVERY,
+        GLOBAL,
+        help=n_("Yes, and nothing leaves until it is No again, as after a restored backup."),
+    )
+    never_twice: bool = setting(
+        False,
+        n_("Never Send a Message Twice"),
+        DELIVERY,
+        GLOBAL,
+        help=n_(
+            "A message of which nobody knows whether it arrived waits at once for a person to"
+            " decide, instead of being repeated once after half an hour."
+        ),
+    )
+    staff_notice_address: str = setting(
+        "",
+        n_("Staff Notice Address"),
+        DELIVERY,
+        GLOBAL,
+        help=n_(
+            "Who is told by mail when something needs a person, such as a template that fails;"
+            " one address a line, empty for nobody."
+        ),
+        longest=4000,
+        rows=2,
+        check=read_addresses,
     )
 
     def of_group(self, code: str) -> Settings:

@@ -8,7 +8,7 @@ from dataclasses import Field, dataclass, field
 from functools import lru_cache
 from typing import Any, Final
 
-from ..addresses import BadAddress, parse_domain
+from ..addresses import BadAddress, parse_address, parse_domain
 from ..i18n import n_
 
 GLOBAL, WEBSITE, STORE_VIEW = "default", "website", "store"
@@ -23,6 +23,8 @@ GENERAL, EMAIL, LINKS, LIMITS, DELIVERY = (
 SECTIONS: Final = (GENERAL, EMAIL, LINKS, LIMITS, DELIVERY)
 SENDERS, TEMPLATES = "senders", "templates"  # where the store's own choices come from
 DIGITS: Final = re.compile(r"-?[0-9]{1,18}")
+APART: Final = re.compile(r"[\s,;]+")  # what lists of domains or addresses are apart by
+MOST_ADDRESSES: Final = 10
 
 Value = bool | int | str
 
@@ -138,10 +140,30 @@ def read_domains(text: str) -> frozenset[str]:
     :raises BadValue: naming what is no domain.
     """
     found = set()
-    for each in re.split(r"[\s,;]+", text.strip()):
+    for each in APART.split(text.strip()):
         try:
             found |= {parse_domain(each)} if each else set()
         except BadAddress as error:
             rule = n_("%(text)s is no domain, such as example.com.")
             raise BadValue(rule, text=each[:100]) from error
     return frozenset(found)
+
+
+@lru_cache(maxsize=64)
+def read_addresses(text: str) -> tuple[str, ...]:
+    """Read e-mail addresses apart by spaces, commas or lines, in the form that mail goes to.
+
+    :raises BadValue: naming what is none, or how many are possible.
+    """
+    found: dict[str, str] = {}
+    for each in filter(None, APART.split(text.strip())):
+        try:
+            address = parse_address(each)
+        except BadAddress as error:
+            rule = n_("%(text)s is no e-mail address, such as staff@example.com.")
+            raise BadValue(rule, text=each[:100]) from error
+        found.setdefault(address.identity, address.delivery)
+    if len(found) > MOST_ADDRESSES:
+        rule = n_("There are %(num)s addresses; at most %(most)s are possible.")
+        raise BadValue(rule, num=len(found), most=MOST_ADDRESSES)
+    return tuple(found.values())
