@@ -36,6 +36,7 @@ TEMPLATE_PAGES = (
     "template_versions",
     "template_version",
 )
+DELIVERY_PAGES = ("delivery", "delivery_parked", "delivery_test")
 GRID_PAGES = ("grid", "columns", "filters", "saved_views", "detail", "actions", "new")
 EXPORT = "export_"  # with a format behind it, the value of an action
 
@@ -87,6 +88,7 @@ def _navigation() -> list[NavItem]:
         (gettext("Invitations"), "grid", GRID_PAGES, "view"),
         (gettext("Mass Actions"), "jobs", ("jobs", "job"), "view"),
         (gettext("Exports"), "exports", ("exports", "export"), "export"),
+        (gettext("Delivery"), "delivery", DELIVERY_PAGES, "deliver"),
         (gettext("Configuration"), "configuration", CONFIGURATION_PAGES, "configure"),
         (gettext("Email Templates"), "templates", TEMPLATE_PAGES, "configure"),
     )
