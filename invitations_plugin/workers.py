@@ -16,7 +16,7 @@ from queue import Empty, SimpleQueue
 
 from flask import Flask
 
-from . import delivery, exports, heartbeat, jobs, searchable
+from . import alarms, delivery, exports, heartbeat, jobs, searchable
 from .database import atomically, session
 from .heartbeat import Heart
 from .lifecycle import expire_due
@@ -35,6 +35,7 @@ LONGEST_PAUSE = 300.0
 TURN = 2.0  # seconds that mass actions may take before mail has its turn, and mail before them
 MAIL_TURN = 10.0  # seconds that mail may take before somebody looks for mass actions
 HOUR = 3600.0
+MINUTE = 60.0
 OURS = {"mapper": Invitation}
 
 
@@ -53,6 +54,7 @@ class Clock:
         self._next_upkeep = 0.0
         self._next_mail = 0.0
         self._rest = 0.0
+        self._next_alarm = 0.0
 
     def wake(self) -> None:
         """Look now."""
@@ -105,6 +107,9 @@ class Clock:
             self._rest = min(max(2 * self._rest, PAUSE), LONGEST_PAUSE) if report.unreachable else 0
             self._next_mail = time.monotonic() + self._rest
             is_done = is_done and not is_over()
+        if time.monotonic() >= self._next_alarm:
+            self._next_alarm = time.monotonic() + MINUTE
+            atomically(lambda: alarms.ring(session()))
         return POLL if is_done else 0.0
 
     def _after(self, seconds: float) -> Callable[[], bool]:
