@@ -31,6 +31,8 @@ def _tell_late(db: Session, sight: Sight, alarm: Alarm) -> int:
 
 
 def _tell_refused(db: Session, sight: Sight, alarm: Alarm) -> int:
+    if sight.is_left_alone:  # that it is was told when it began to be; the end is told here
+        return 1
     return notify(db, "server_refuses", said=sight.refused, since=alarm.since)
 
 

@@ -32,8 +32,9 @@ def show_health() -> Response:
     finally:
         session().rollback()
     troubles = sight.troubles
+    waits = "held" if sight.is_held else "ok" if sight.is_on else "off"
     told: dict[str, Any] = {
-        "status": troubles[-1] if troubles else "ok" if sight.is_on else "off",
+        "status": troubles[-1] if troubles else waits,
         "queued": sight.queued,
         "oldest_seconds": int(sight.age.total_seconds()),
         "workers": sight.workers,

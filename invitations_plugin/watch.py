@@ -14,7 +14,9 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from . import backlog
+from .circuit import look as look_at_circuit
 from .clock import now
+from .delivery_models import DeliveryState
 from .heartbeat import COMMAND, SILENT, is_lively
 from .state import settings_of, store_view
 from .watch_models import Worker
@@ -37,8 +39,9 @@ class Sight:
 
     ``queued`` counts mails that have to leave, up to :data:`MOST` and one; ``oldest`` is since
     when the oldest that is due waits, in UTC; ``workers`` are alive; ``refused`` is what a
-    worker was told by the mail server at its last look, "" where it was not refused. While
-    invitations are switched off mail waits on purpose, and nothing is late.
+    worker was told by the mail server at its last look, or why the server is left alone (then
+    ``is_left_alone``), "" where it takes mail. While invitations are switched off, or an
+    operator holds all mail, it waits on purpose, and nothing is late.
     """
 
     at: datetime
@@ -47,7 +50,9 @@ class Sight:
     workers: int
     is_driven: bool
     refused: str
+    is_left_alone: bool
     is_on: bool
+    is_held: bool
     alarm_after: timedelta
 
     @property
@@ -61,7 +66,7 @@ class Sight:
         return tuple(self._troubles())
 
     def _troubles(self) -> Iterator[Trouble]:
-        if not self.is_on:
+        if not self.is_on or self.is_held:
             return
         if self.refused:
             yield Trouble.REFUSED
@@ -73,19 +78,27 @@ class Sight:
 
 def look(db: Session) -> Sight:
     """Look at the delivery as it is now."""
-    settings = settings_of(store_view(""))
-    alive = db.execute(sa.select(Worker.refused, Worker.seen_at).where(is_lively())).all()
-    refused = [each for each in alive if each.refused]
+    settings, circuit = settings_of(store_view("")), look_at_circuit(db)
+    alive = db.execute(sa.select(Worker.refused).where(is_lively()).order_by(Worker.seen_at.desc()))
+    refusals = alive.scalars().all()
+    refused = next(filter(None, refusals), "")
     return Sight(
         at=now(),
         queued=backlog.queued(db, MOST),
         oldest=backlog.oldest(db),
-        workers=len(alive),
-        is_driven=bool(alive) or _is_scheduled(db),
-        refused=max(refused, key=lambda each: each.seen_at).refused if refused else "",
+        workers=len(refusals),
+        is_driven=bool(refusals) or _is_scheduled(db),
+        refused=circuit.text if circuit.is_shut else refused or "",
+        is_left_alone=circuit.is_shut,
         is_on=settings.enabled,
+        is_held=_is_held(db),
         alarm_after=timedelta(minutes=settings.alarm_minutes),
     )
+
+
+def _is_held(db: Session) -> bool:
+    """Return whether an operator holds all mail."""
+    return db.scalar(sa.select(DeliveryState.held_at)) is not None
 
 
 def _is_scheduled(db: Session) -> bool:

@@ -14,7 +14,7 @@ def findings(sight: Sight, parked: int) -> Iterator[str]:
     :param parked: how many mails wait for a decision.
     """
     troubles = sight.troubles
-    if Trouble.REFUSED in troubles:
+    if Trouble.REFUSED in troubles and not sight.is_left_alone:  # which is said already
         yield (
             f"A worker was refused by the mail server ({sight.refused}): mail waits, and is tried"
             " again by itself."

@@ -9,7 +9,9 @@ import pytest
 import sqlalchemy as sa
 
 from invitations_plugin import alarms, watch, workers
+from invitations_plugin.clock import now
 from invitations_plugin.database import atomically, session
+from invitations_plugin.delivery_models import DeliveryState
 from invitations_plugin.watch import Sight, Trouble
 from invitations_plugin.watch_models import Alarm
 
@@ -162,6 +164,35 @@ def test_staff_are_told_of_a_server_that_goes_on_refusing(
     said, over = (mail.text for mail in sink.to(ADA))
     assert "535 5.7.8 who are you?" in said
     assert "refused them since" in over
+
+
+@IN_ONE
+def test_of_a_server_that_is_left_alone_the_end_alone_is_told_here(store: Store) -> None:
+    with store.session() as db:
+        db.add(DeliveryState(shut_at=ago(minutes=9), probe_at=now(), reason="554 blocked"))
+        db.commit()
+    assert look(store).troubles == (Trouble.REFUSED,)
+    assert "554 blocked" in look(store).refused
+    assert run(store, "doctor").output.count("554 blocked") == 1
+    with store.session() as db:
+        db.add(Alarm(name="refused", since=ago(minutes=9)))
+        db.commit()
+    ring(store)
+    assert told(store) == []
+    with store.session() as db:
+        db.execute(sa.update(DeliveryState).values(shut_at=None))
+        db.commit()
+    ring(store)
+    assert told(store) == ["server_refuses_over"]
+
+
+@IN_ONE
+def test_mail_that_an_operator_holds_is_not_late(store: Store) -> None:
+    put(store, "due@example.com", due_at=ago(hours=9))
+    with store.session() as db:
+        db.add(DeliveryState(held_at=ago(hours=9), held_by="Ada"))
+        db.commit()
+    assert look(store).troubles == ()
 
 
 def test_of_several_workers_one_tells(store: Store) -> None:

@@ -69,6 +69,8 @@ def _troubles(sight: Sight) -> Iterator[tuple[str, str]]:
     troubles = sight.troubles
     if not sight.is_on:
         yield "info", gettext("Invitations are switched off: mail waits until they are on.")
+    if sight.is_held:
+        yield "info", gettext("All mail is held: it waits until an operator releases it.")
     if Trouble.REFUSED in troubles:
         yield "error", gettext("The mail server refuses: %(said)s", said=sight.refused)
     if Trouble.NO_WORKER in troubles:
