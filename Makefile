@@ -74,11 +74,11 @@ wheel: .venv/dev
 	$(BIN)/python -m hatchling build -t wheel
 
 lock:
-	uv pip compile pyproject.toml --extra postgresql --extra login --extra xlsx --group run --universal \
+	uv pip compile pyproject.toml --extra postgresql --extra login --extra xlsx --extra metrics --group run --universal \
 		--generate-hashes --python-version 3.11 --no-header -q -U -o requirements-run.lock
-	uv pip compile pyproject.toml --extra postgresql --extra login --extra xlsx --group dev --universal \
+	uv pip compile pyproject.toml --extra postgresql --extra login --extra xlsx --extra metrics --group dev --universal \
 		--generate-hashes --python-version 3.11 --no-header -q -U -o requirements-dev.lock
-	uv pip compile pyproject.toml --extra postgresql --extra login --extra xlsx --group bench --universal \
+	uv pip compile pyproject.toml --extra postgresql --extra login --extra xlsx --extra metrics --group bench --universal \
 		--constraints requirements-dev.lock \
 		--generate-hashes --python-version 3.11 --no-header -q -U -o requirements-bench.lock
 

@@ -15,6 +15,7 @@ from . import delivery, holding, jobs, migrations
 from .cli_export import export
 from .database import Busy, atomically, session
 from .doctor import HELD, examine, notices
+from .heartbeat import COMMAND, Heart
 from .settings_cli import BY, settings
 from .smtp import describe
 from .workers import Clock, expire_all, purge_all
@@ -65,8 +66,11 @@ def downgrade(revision: str) -> None:
 @click.option("--limit", type=click.IntRange(1), help="Send at most this many messages.")
 def deliver(limit: int | None) -> None:
     """Do what is due now: mass actions, then mail. Exit code 1 when the server is away."""
+    heart = Heart(COMMAND)
     jobs.run_all()
     report = delivery.deliver(limit)
+    heart.beat(report)
+    heart.end()
     if holding.is_held():
         click.echo(HELD)
     click.echo(

@@ -8,7 +8,16 @@ import sqlalchemy as sa
 from flask import Flask
 from sqlalchemy.exc import SQLAlchemyError
 
-from . import circuit, mail_templates, migrations, searchable
+from . import (
+    backlog,
+    circuit,
+    mail_templates,
+    metrics,
+    migrations,
+    searchable,
+    watch,
+    watch_words,
+)
 from .database import engine, session
 from .explaining import Finding, Question, explain
 from .host import Host, StoreView, arguments_of
@@ -38,6 +47,7 @@ def examine(app: Flask) -> list[str]:
         _mail_templates,
         _server,
         _circuit,
+        _mail_that_waits,
         _sqlite,
     )
     for check in checks:
@@ -191,6 +201,14 @@ def _circuit(app: Flask) -> Iterator[str]:
             f"The mail server is left alone since {found.since:%Y-%m-%d %H:%M} UTC. {found.text}"
             " Ask who runs it why."
         )
+
+
+def _mail_that_waits(app: Flask) -> Iterator[str]:
+    if migrations.current(app) != migrations.newest():
+        return
+    yield from watch_words.findings(watch.look(session()), backlog.parked(session()))
+    if app.config["INVITATIONS_METRICS_TOKEN"] and not metrics.is_available():
+        yield f"{metrics.MISSING}."
 
 
 def _sqlite(app: Flask) -> Iterator[str]:

@@ -11,6 +11,7 @@ from .addresses import BadAddress, parse_address
 from .admin import admin
 from .cli import commands
 from .doctor import check_host
+from .health import health
 from .host import Host
 from .i18n import init_babel
 from .logs import init_logs
@@ -34,6 +35,7 @@ CONFIG: dict[str, tuple[Any, str]] = {
     "DELIVERY": ("thread", "Who sends mail: thread (in this process) or none (a worker does)."),
     "STRICT_POLICY": (False, "Strict Content-Security-Policy under the store's base too."),
     "SMTP_TIMEOUT": (30, "Seconds that one answer of the mail server may take."),
+    "METRICS_TOKEN": (None, "Who shows it may read the metrics; without it nobody may."),
 }
 SHORTEST_KEY = 32
 
@@ -97,8 +99,11 @@ class Invitations:
         app.cli.add_command(commands)
 
     def _mount_pages(self, app: Flask) -> None:
-        for blueprint, prefix in zip((account, invitee, admin), self.prefixes, strict=True):
-            app.register_blueprint(blueprint, url_prefix=prefix)
+        account_prefix, link_prefix, admin_prefix = self.prefixes
+        app.register_blueprint(account, url_prefix=account_prefix)
+        app.register_blueprint(health, url_prefix=link_prefix)
+        app.register_blueprint(invitee, url_prefix=link_prefix)
+        app.register_blueprint(admin, url_prefix=admin_prefix)
         app.jinja_env.globals["invitations"] = TemplateGlobal()
         app.after_request_funcs.setdefault(None, []).insert(0, add_headers)
         app.before_request_funcs.setdefault(None, []).insert(0, _at_first_request)

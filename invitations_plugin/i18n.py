@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -145,3 +145,8 @@ def format_datetime(value: datetime | None, view: StoreView) -> str:
 def format_number(value: int) -> str:
     """Return a whole number as the reader's locale groups its digits."""
     return str(numbers.format_decimal(value, locale=locale()))
+
+
+def format_span(value: timedelta) -> str:
+    """Return a length of time in words of the reader's locale, in its largest unit that fits."""
+    return str(dates.format_timedelta(value, threshold=1.5, locale=locale()))

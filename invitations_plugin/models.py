@@ -234,7 +234,17 @@ class History(Base):
     """
 
     __tablename__ = "invitations_history"
-    __table_args__ = (sa.Index(None, "invitation_id", "id"), {"sqlite_autoincrement": True})
+    __table_args__ = (
+        sa.Index(None, "invitation_id", "id"),
+        sa.Index(
+            "ix_invitations_history_tries",
+            "action",
+            "at",
+            sqlite_where=sa.text("message_id IS NOT NULL"),
+            postgresql_where=sa.text("message_id IS NOT NULL"),
+        ),
+        {"sqlite_autoincrement": True},
+    )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     invitation_id: Mapped[int] = mapped_column(

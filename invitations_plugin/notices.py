@@ -21,6 +21,7 @@ from .models import NOTICE, Outbox, Quota
 from .settings import read_addresses
 from .state import mail_domain, settings_of, store_view
 
+DELIVERY: Final = "invitations_admin.delivery"  # the page of how mail leaves
 QUIET: Final = timedelta(days=1)  # between two notices of the same thing
 Fact = str | int | datetime
 
@@ -49,6 +50,12 @@ EVENTS: Final[dict[str, Event]] = {
         arguments={"code": "code"},
     ),
     "everyone_refused": Event(facts=frozenset({"reason", "since"})),
+    "delivery_late": Event(facts=frozenset({"number", "minutes", "since"}), page=DELIVERY),
+    "delivery_late_over": Event(facts=frozenset({"since"}), subject=("since",), page=DELIVERY),
+    "server_refuses": Event(facts=frozenset({"said", "since"}), page=DELIVERY),
+    "server_refuses_over": Event(facts=frozenset({"since"}), subject=("since",), page=DELIVERY),
+    # What staff ask for themselves, and nobody is told of.
+    "delivery_tested": Event(facts=frozenset(), page=DELIVERY),
 }
 
 

@@ -16,8 +16,9 @@ from queue import Empty, SimpleQueue
 
 from flask import Flask
 
-from . import delivery, exports, jobs, searchable
+from . import alarms, delivery, exports, heartbeat, jobs, searchable
 from .database import atomically, session
+from .heartbeat import Heart
 from .lifecycle import expire_due
 from .models import Invitation
 from .purging import purge_due
@@ -34,20 +35,26 @@ LONGEST_PAUSE = 300.0
 TURN = 2.0  # seconds that mass actions may take before mail has its turn, and mail before them
 MAIL_TURN = 10.0  # seconds that mail may take before somebody looks for mass actions
 HOUR = 3600.0
+MINUTE = 60.0
 OURS = {"mapper": Invitation}
 
 
 class Clock:
-    """What a worker does, look after look, until it is told to stop."""
+    """What a worker does, look after look, until it is told to stop.
 
-    def __init__(self, app: Flask) -> None:
+    :param kind: what it is called among the workers.
+    """
+
+    def __init__(self, app: Flask, kind: str = heartbeat.WORKER) -> None:
         self.app = app
+        self.heart = Heart(kind)
         self.stop_asked = False
         # An Event would lock up when a signal's handler sets what the handled code waits for.
         self._calls: SimpleQueue[None] = SimpleQueue()
         self._next_upkeep = 0.0
         self._next_mail = 0.0
         self._rest = 0.0
+        self._next_alarm = 0.0
 
     def wake(self) -> None:
         """Look now."""
@@ -70,6 +77,14 @@ class Clock:
                 log.exception("A look at the outbox failed; the next one comes")
             with suppress(Empty):
                 self._calls.get(timeout=pause)
+        self._say_goodbye()
+
+    def _say_goodbye(self) -> None:
+        try:
+            with self.app.app_context():
+                self.heart.end()
+        except Exception:  # it will be missed, then
+            log.exception("The end of a worker could not be noted")
 
     def _look(self) -> float:
         """Do what is due, mass actions and mail by turns; return the seconds to the next look."""
@@ -81,14 +96,20 @@ class Clock:
             atomically(lambda: forget_turns(session()))
             atomically(lambda: jobs.forget(session()))
             atomically(lambda: exports.forget(session()))
+            atomically(lambda: heartbeat.forget(session()))
             settle_search()
+        self.heart.beat()
         is_done = jobs.run_all(self._after(TURN))
         if time.monotonic() >= self._next_mail:
             is_over = self._after(MAIL_TURN if is_done else TURN)
             report = delivery.deliver(stop=is_over)
+            self.heart.beat(report)
             self._rest = min(max(2 * self._rest, PAUSE), LONGEST_PAUSE) if report.unreachable else 0
             self._next_mail = time.monotonic() + self._rest
             is_done = is_done and not is_over()
+        if time.monotonic() >= self._next_alarm:
+            self._next_alarm = time.monotonic() + MINUTE
+            atomically(lambda: alarms.ring(session()))
         return POLL if is_done else 0.0
 
     def _after(self, seconds: float) -> Callable[[], bool]:
@@ -101,7 +122,7 @@ class DeliveryThread(Clock):
     """The clock in a thread of the store's own process."""
 
     def __init__(self, app: Flask) -> None:
-        super().__init__(app)
+        super().__init__(app, heartbeat.THREAD)
         self.pid = os.getpid()
         self._thread = threading.Thread(target=self.run, name="invitations", daemon=True)
         self._thread.start()

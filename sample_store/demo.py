@@ -54,7 +54,7 @@ CUSTOMERS = (
 STAFF: tuple[tuple[str, str, str, tuple[str, ...]], ...] = (
     ("admin@example.com", "Ada Admin", EVERYTHING, ()),
     ("clerk@example.com", "Carl Clerk", "view", ()),
-    ("paola@example.com", "Paola Conti", "view create discard export report", ("private",)),
+    ("paola@example.com", "Paola Conti", "view create discard export deliver report", ("private",)),
 )
 
 commands = AppGroup("demo", help="The demo's accounts and data.")

@@ -42,6 +42,14 @@ CHANGING: dict[str, tuple[str, dict[str, Any]]] = {
         "/admin/invitations/new",
         {"emails": "ben@example.com", "store_view": "{view}", "group": "general", "confirm": "1"},
     ),
+    "invitations_admin.delivery_test": (
+        "/admin/invitations/delivery/test",
+        {"to": "ada@example.com", "view": "{view}"},
+    ),
+    "invitations_admin.delivery_parked": (
+        "/admin/invitations/delivery/parked",
+        {"ids": "{id}", "action": "give_up", "confirm": "1"},
+    ),
     "invitations_admin.export_file": ("/admin/invitations/exports/{id}/file", {}),
     "invitations_admin.template": (
         f"{TEMPLATES}spare/",
@@ -107,6 +115,7 @@ SHOWING = {
     "invitations_admin.new": "/admin/invitations/new",
     "invitations_admin.jobs": "/admin/invitations/jobs/",
     "invitations_admin.job": "/admin/invitations/jobs/{id}",
+    "invitations_admin.delivery": "/admin/invitations/delivery/?place=parked",
     "invitations_admin.exports": "/admin/invitations/exports/",
     "invitations_admin.export": "/admin/invitations/exports/{id}",
     "invitations_admin.configuration": "/admin/invitations/configuration?scope=default",

@@ -31,6 +31,9 @@ RIGHTS = {
     "jobs": "view",
     "job": "view",
     "stop_job": "view",  # and then the right of the action
+    "delivery": "deliver",
+    "delivery_parked": "deliver",
+    "delivery_test": "deliver",
     "exports": "export",
     "export": "export",
     "export_file": "export",  # and only one's own
@@ -93,7 +96,15 @@ def need(right: str) -> None:
         abort(403)
 
 
-OWN = ("new", "detail", "configuration", "template", "template_new", "template_preview")
+OWN = (
+    "new",
+    "delivery_test",
+    "detail",
+    "configuration",
+    "template",
+    "template_new",
+    "template_preview",
+)
 protect(admin, "admin", admit, own=tuple(f"invitations_admin.{name}" for name in OWN))
 
 

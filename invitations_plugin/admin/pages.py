@@ -36,6 +36,7 @@ TEMPLATE_PAGES = (
     "template_versions",
     "template_version",
 )
+DELIVERY_PAGES = ("delivery", "delivery_parked", "delivery_test")
 GRID_PAGES = ("grid", "columns", "filters", "saved_views", "detail", "actions", "new")
 EXPORT = "export_"  # with a format behind it, the value of an action
 
@@ -87,6 +88,7 @@ def _navigation() -> list[NavItem]:
         (n_("Invitations"), "grid", GRID_PAGES, "view"),
         (n_("Mass Actions"), "jobs", ("jobs", "job"), "view"),
         (n_("Exports"), "exports", ("exports", "export"), "export"),
+        (n_("Delivery"), "delivery", DELIVERY_PAGES, "deliver"),
         (n_("Configuration"), "configuration", CONFIGURATION_PAGES, "configure"),
         (n_("Email Templates"), "templates", TEMPLATE_PAGES, "configure"),
     )

@@ -8,7 +8,7 @@ from typing import Any
 from flask import Response, abort, g, request, url_for
 from werkzeug.datastructures import MultiDict
 
-from .. import mail_shipped, mail_templates, trials
+from .. import mail_shipped, mail_templates
 from ..database import atomically, session
 from ..i18n import LANGUAGES, gettext, in_language, language, locale
 from ..lifecycle import new_message_id
@@ -20,9 +20,9 @@ from ..protection import is_stale
 from ..rendering import PREVIEW_POLICY, notify, redirect_to
 from ..state import host, mail_domain, settings_of, store_view
 from ..template_form import NewTemplateForm, TemplateForm, TrialForm, choose
-from ..template_words import answer_text, problem_text
-from ..throttle import WindowFull, count
-from . import template_pages, words
+from ..template_words import problem_text
+from ..throttle import WindowFull
+from . import template_pages, trial, words
 from .blueprint import actor, admin, show
 
 RESERVED = "new"  # what a code must not be, for an address has it
@@ -186,16 +186,12 @@ def _test(code: str, written: Written | None, form: TrialForm, chosen: str) -> R
     message_id = new_message_id(mail_domain(view))
     message = example_message(content, to, view, settings_of(view), message_id)
     try:
-        # Its commit also leaves no transaction open while the server takes its time.
-        atomically(lambda: count(session(), trials.TRIALS, host().staff_key()[0]))
+        answer = trial.hand_over(message, to)
     except WindowFull as full:
-        text = gettext("These are many test mails; please wait some minutes before the next one.")
-        page = _page(code, written, form, chosen, 429, text)
+        page = _page(code, written, form, chosen, 429, trial.too_many_text())
         page.headers["Retry-After"] = str(full.wait)
         return page
-    answer = trials.send(message)
-    kind = "success" if answer.end == trials.End.TAKEN else "error"
-    return _page(code, written, form, chosen, answer=(kind, answer_text(answer, to)))
+    return _page(code, written, form, chosen, answer=answer)
 
 
 def _failed_text(error: Exception) -> str:

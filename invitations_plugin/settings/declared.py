@@ -311,7 +311,6 @@ class Settings:
         at_least=1,
         at_most=1000,
     )
-
     hold_outbox: bool = setting(
         False,
         n_("Hold All Mail"),
@@ -328,6 +327,15 @@ class Settings:
             "A message of which nobody knows whether it arrived waits at once for a person to"
             " decide, instead of being repeated once after half an hour."
         ),
+    )
+    alarm_minutes: int = setting(
+        30,
+        n_("Minutes after Which Waiting Mail is an Alarm"),
+        DELIVERY,
+        GLOBAL,
+        help=n_("So long a mail that is due may wait before staff are told; 0 for never."),
+        at_least=0,
+        at_most=10_080,
     )
     staff_notice_address: str = setting(
         "",

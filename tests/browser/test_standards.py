@@ -23,6 +23,7 @@ from invitations_plugin.throttle import GUESSES
 from ..support.mail_templates import CONTENT, add_template, edit
 from ..support.rows import ago, one
 from ..support.sink import Sink
+from ..support.watching import add_worker, park, tried
 from .conftest import DESK, PHONE, Live
 
 TOOLS = Path(__file__).parent.parent / "tools" / "node_modules"
@@ -66,6 +67,10 @@ PAGES = {
     "mass action, done": (STAFF, "/admin/invitations/jobs/2"),
     "export, asked": (STAFF, "export:/admin/invitations/"),
     "exports": (STAFF, "/admin/invitations/exports/"),
+    "delivery": (STAFF, "/admin/invitations/delivery/"),
+    "delivery, nothing there": (STAFF, "/admin/invitations/delivery/?place=later"),
+    "delivery, deciding": (STAFF, "decide:/admin/invitations/delivery/?place=parked"),
+    "delivery, wrong": (STAFF, "untried:/admin/invitations/delivery/"),
     "export, waiting": (STAFF, "/admin/invitations/exports/1"),
     "export, running": (STAFF, "/admin/invitations/exports/2"),
     "export, done": (STAFF, "/admin/invitations/exports/3"),
@@ -160,6 +165,10 @@ def filled(live: Live, sink: Sink) -> Live:
     )
     live.store.add_export(state="done", done=5000, downloads=2, started_at=now(), ended_at=now())
     live.store.add_export(state="failed", error="Busy", actor_key="staff:99", ended_at=now())
+    number = park(live.store, "parked.friend@example.com")
+    tried(live.store, number, "unknown", "TimeoutError: The read operation timed out")
+    add_worker(live.store, did={"sent": 1204, "failed": 2}, did_at=now(), refused="421 4.3.2 busy")
+    add_worker(live.store, id="silent", seen_at=ago(hours=1))
     add_template(live.store, contents={"en": CONTENT, "fr": CONTENT})
     edit(live.store.staff(), subject="Spring at {{ store_name }}")
     live.store.setting("email_template", "spring", "website", "private")
@@ -240,6 +249,18 @@ class Way:
         self.page.goto("/admin/invitations/")
         self.page.get_by_role("link", name=name).first.click()
         self.page.locator("main form.inv-card, main .inv-card form").first.wait_for()
+
+    def decide(self, path: str) -> None:
+        self.page.goto(path)
+        self.page.get_by_role("checkbox").first.check()
+        self.page.get_by_role("button", name="Send Once More").click()
+        self.page.get_by_role("heading", name="Send 1 mail once more?").wait_for()
+
+    def untried(self, path: str) -> None:
+        self.page.goto(path)
+        self.page.fill("[name=to]", "nobody")
+        self.page.get_by_role("button", name="Send Test Mail").click()
+        self.page.locator("#to-error").wait_for()
 
     def review(self, path: str) -> None:
         self.page.goto(path)
