@@ -15,6 +15,7 @@ from . import delivery, jobs, migrations
 from .cli_export import export
 from .database import Busy
 from .doctor import examine, notices
+from .reconcile_cli import reconcile
 from .settings_cli import settings
 from .smtp import describe
 from .workers import Clock, expire_all, purge_all
@@ -41,6 +42,7 @@ class Commands(AppGroup):
 
 commands = Commands("invitations", help="Customer invitations.")
 commands.add_command(export)
+commands.add_command(reconcile)
 commands.add_command(settings)
 
 

@@ -30,6 +30,7 @@ COMMANDS = (
     "purge",
     "export",
     "settings",
+    "reconcile",
     "doctor",
 )
 
