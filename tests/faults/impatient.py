@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Mapping
 from datetime import timedelta
+from types import ModuleType
 
 from flask.cli import main
 
@@ -20,7 +21,7 @@ RETRY = timedelta(seconds=1)
 
 def shorten() -> None:
     """Put our waits in place of the product's; each of them must be there."""
-    waits = {
+    waits: dict[ModuleType, dict[str, object]] = {
         outbox: {
             "LEASE": LEASE,
             "AMBIGUOUS_WAIT": AGAIN,
