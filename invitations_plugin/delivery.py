@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -36,6 +37,9 @@ from .smtp import (
 from .state import settings_of, store_view
 
 log = logging.getLogger(__name__)
+
+INSISTENCE = 30.0  # seconds that a mail which left waits for the database to note it
+PAUSE = 0.5  # seconds between two tries of that
 
 
 @dataclass(slots=True)
@@ -213,10 +217,22 @@ def _note_end(entry: Entry, report: Report, message: Message | NotNow, answer: s
         return
     report.sent += 1
     try:
-        row = atomically(lambda: outbox.sent(session(), entry, answer))
+        row = _insist(lambda: outbox.sent(session(), entry, answer))
     except ClaimLost:
         log.warning("Invitation %s was taken over while it left", entry.invitation_id)
         atomically(lambda: outbox.sent_late(session(), entry))
         return
     if row is not None:
         announce(sent_signal, [row])
+
+
+def _insist(note: Callable[[], Invitation | None]) -> Invitation | None:
+    """Note something though the database may be away: a mail that left unnoted leaves again."""
+    end = time.monotonic() + INSISTENCE
+    while True:
+        try:
+            return atomically(note)
+        except Busy:
+            if time.monotonic() > end:
+                raise
+            time.sleep(PAUSE)

@@ -11,12 +11,13 @@ from types import ModuleType
 from flask.cli import main
 
 import sample_store.app  # noqa: F401  # imported once, before the first worker is forked
-from invitations_plugin import outbox, workers
+from invitations_plugin import delivery, outbox, workers
 
 LEASE = timedelta(seconds=2)
 SENDING = timedelta(seconds=5)  # more than any message of these tests takes
 AGAIN = timedelta(seconds=1)
 RETRY = timedelta(seconds=1)
+INSISTENCE = 3.0
 
 
 def shorten() -> None:
@@ -28,6 +29,7 @@ def shorten() -> None:
             "RETRIES": [RETRY] * len(outbox.RETRIES),
             "_sending_lease": lambda: SENDING,
         },
+        delivery: {"INSISTENCE": INSISTENCE},
         workers: {"POLL": 0.2, "PAUSE": 0.5},
     }
     for module, values in waits.items():
