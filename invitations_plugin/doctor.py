@@ -18,7 +18,7 @@ from .rendering import layout
 from .senders import faults, usable
 from .settings import SPECS, Settings
 from .smtp import Unreachable, connect, describe
-from .state import host, settings_of
+from .state import host, settings_of, state
 
 
 def examine(app: Flask) -> list[str]:
@@ -31,6 +31,7 @@ def examine(app: Flask) -> list[str]:
         _chosen_senders,
         _mail_templates,
         _server,
+        _celery,
         _sqlite,
     )
     for check in checks:
@@ -169,6 +170,14 @@ def _server(app: Flask) -> Iterator[str]:
                 yield "No mail leaves, though it counts as sent: take MAIL_SUPPRESS_SEND away."
     except Unreachable as error:
         yield f"The mail server cannot be used ({error}): see MAIL_SERVER and its neighbours."
+
+
+def _celery(app: Flask) -> Iterator[str]:
+    bell = state().bell
+    if bell is not None:
+        yield from bell.faults()
+    elif app.config["INVITATIONS_DELIVERY"] == "celery":
+        yield "Nobody sends mail: call init_celery(app), or choose another INVITATIONS_DELIVERY."
 
 
 def _sqlite(app: Flask) -> Iterator[str]:
