@@ -1,5 +1,6 @@
 # make run     the sample store on http://127.0.0.1:5000
 # make test    every check: lint, types, templates, translations, tests
+# make faults  the fault tests at full length: processes killed, servers stopped, disks full
 # make bench   the benchmarks, side by side with their peers
 
 PYTHON ?= python3
@@ -9,7 +10,7 @@ SOURCES := invitations_plugin sample_store tests bench wsgi.py
 TEMPLATES := invitations_plugin/templates templates
 export PYTHONPATH := $(CURDIR)
 
-.PHONY: run test bench set-up-test lint check translations pictures lock wheel clean
+.PHONY: run test faults bench set-up-test lint check translations pictures lock wheel clean
 
 run: .venv/run
 	@$(BIN)/python -m sample_store
@@ -27,6 +28,10 @@ lint:
 check:
 	$(BIN)/python -m tests.tools.catalogues --check
 	$(BIN)/python -m tests.tools.repeats
+
+# The short form of these is part of "make test".
+faults: set-up-test
+	FAULTS=whole $(BIN)/python -m pytest -q tests/faults
 
 bench: .venv-bench/installed
 	.venv-bench/bin/python -m bench
@@ -74,11 +79,11 @@ wheel: .venv/dev
 	$(BIN)/python -m hatchling build -t wheel
 
 lock:
-	uv pip compile pyproject.toml --extra postgresql --extra login --extra xlsx --extra metrics --group run --universal \
+	uv pip compile pyproject.toml --extra postgresql --extra login --extra xlsx --extra metrics --extra celery --group run --universal \
 		--generate-hashes --python-version 3.11 --no-header -q -U -o requirements-run.lock
-	uv pip compile pyproject.toml --extra postgresql --extra login --extra xlsx --extra metrics --group dev --universal \
+	uv pip compile pyproject.toml --extra postgresql --extra login --extra xlsx --extra metrics --extra celery --group dev --universal \
 		--generate-hashes --python-version 3.11 --no-header -q -U -o requirements-dev.lock
-	uv pip compile pyproject.toml --extra postgresql --extra login --extra xlsx --extra metrics --group bench --universal \
+	uv pip compile pyproject.toml --extra postgresql --extra login --extra xlsx --extra metrics --extra celery --group bench --universal \
 		--constraints requirements-dev.lock \
 		--generate-hashes --python-version 3.11 --no-header -q -U -o requirements-bench.lock
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .celery_tasks import init_celery
 from .database import configure_sqlite
 from .extension import Invitations
 from .host import FlaskLoginHost, Group, Host, Purchase, Sender, StoreView, Website
@@ -34,6 +35,7 @@ __all__ = [
     "accept",
     "configure_sqlite",
     "import_invitations",
+    "init_celery",
     "invitation_accepted",
     "invitation_created",
     "invitation_declined",

@@ -16,6 +16,7 @@ from .cli_export import export
 from .database import Busy, atomically, session
 from .doctor import HELD, examine, notices
 from .heartbeat import COMMAND, Heart
+from .reconcile_cli import reconcile
 from .settings_cli import BY, settings
 from .smtp import describe
 from .workers import Clock, expire_all, purge_all
@@ -42,6 +43,7 @@ class Commands(AppGroup):
 
 commands = Commands("invitations", help="Customer invitations.")
 commands.add_command(export)
+commands.add_command(reconcile)
 commands.add_command(settings)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -41,6 +42,8 @@ from .state import settings_of, store_view
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
+INSISTENCE = 30.0  # seconds that a mail which left waits for the database to note it
+PAUSE = 0.5  # seconds between two tries of that
 
 
 @dataclass(slots=True)
@@ -305,7 +308,7 @@ def _note_end(entry: Entry, report: Report, message: Message | NotNow, answer: s
         return
     report.sent += 1
     try:
-        row = atomically(lambda: _taken(session(), entry, answer))
+        row = _insist(lambda: _taken(session(), entry, answer))
     except ClaimLost:
         log.warning("%s was taken over while it left", entry.name)
         atomically(lambda: outbox.sent_late(session(), entry))
@@ -319,3 +322,15 @@ def _taken(db: Session, entry: Entry, answer: str) -> Invitation | None:
     if entry.payload is None:  # a notice may go another way than mail to customers
         circuit.took(db)
     return row
+
+
+def _insist(note: Callable[[], Invitation | None]) -> Invitation | None:
+    """Note something though the database may be away: a mail that left unnoted leaves again."""
+    end = time.monotonic() + INSISTENCE
+    while True:
+        try:
+            return atomically(note)
+        except Busy:
+            if time.monotonic() > end:
+                raise
+            time.sleep(PAUSE)

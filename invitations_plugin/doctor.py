@@ -27,7 +27,7 @@ from .rendering import layout
 from .senders import faults, usable
 from .settings import SPECS, Settings
 from .smtp import Unreachable, connect, describe
-from .state import host, settings_of, store_view
+from .state import host, settings_of, state, store_view
 
 HELD = "All mail is held: 'flask invitations release' lets it go. It is the setting hold_outbox."
 NOBODY_TOLD = (
@@ -48,6 +48,7 @@ def examine(app: Flask) -> list[str]:
         _server,
         _circuit,
         _mail_that_waits,
+        _celery,
         _sqlite,
     )
     for check in checks:
@@ -209,6 +210,14 @@ def _mail_that_waits(app: Flask) -> Iterator[str]:
     yield from watch_words.findings(watch.look(session()), backlog.parked(session()))
     if app.config["INVITATIONS_METRICS_TOKEN"] and not metrics.is_available():
         yield f"{metrics.MISSING}."
+
+
+def _celery(app: Flask) -> Iterator[str]:
+    bell = state().bell
+    if bell is not None:
+        yield from bell.faults()
+    elif app.config["INVITATIONS_DELIVERY"] == "celery":
+        yield "Nobody sends mail: call init_celery(app), or choose another INVITATIONS_DELIVERY."
 
 
 def _sqlite(app: Flask) -> Iterator[str]:

@@ -30,7 +30,8 @@ def tell(signal: NamedSignal, **values: Any) -> None:
 
 
 def wake_delivery() -> None:
-    """Let the delivery look at the outbox now, where it runs in this process."""
-    thread = state().thread
-    if thread is not None:
-        thread.wake()
+    """Let the delivery look at the outbox now, in this process or by Celery."""
+    mounted = state()
+    for driver in (mounted.thread, mounted.bell):
+        if driver is not None:
+            driver.wake()

@@ -32,12 +32,14 @@ CONFIG: dict[str, tuple[Any, str]] = {
     "BASE_URL": (None, "Address of the store, for links in mail of store views without one."),
     "RETURN_PATH": (None, "Address that bounces go to; without it, the sender's own."),
     "BIND_KEY": (None, "Flask-SQLAlchemy bind that the customers, and so our tables, live on."),
-    "DELIVERY": ("thread", "Who sends mail: thread (in this process) or none (a worker does)."),
+    "DELIVERY": (None, "Who sends mail: thread (in this process), celery or none (a worker)."),
+    "CELERY_QUEUE": (None, "Queue of Celery that our tasks go to; without it, the app's own."),
     "STRICT_POLICY": (False, "Strict Content-Security-Policy under the store's base too."),
     "SMTP_TIMEOUT": (30, "Seconds that one answer of the mail server may take."),
     "METRICS_TOKEN": (None, "Who shows it may read the metrics; without it nobody may."),
 }
 SHORTEST_KEY = 32
+DRIVERS = ("thread", "celery", "none")
 
 
 class Invitations:
@@ -116,9 +118,16 @@ def _load_config(app: Flask) -> None:
         app.config[key] = read_bool(key, given) if isinstance(default, bool) else given
     for key, value in CSRF_DEFAULTS.items():
         app.config.setdefault(key, value)
-    if app.config["INVITATIONS_DELIVERY"] not in ("thread", "none"):
-        raise RuntimeError("INVITATIONS_DELIVERY may be 'thread' or 'none'.")
+    app.config["INVITATIONS_DELIVERY"] = app.config["INVITATIONS_DELIVERY"] or _who_delivers(app)
+    if app.config["INVITATIONS_DELIVERY"] not in DRIVERS:
+        raise RuntimeError("INVITATIONS_DELIVERY may be 'thread', 'celery' or 'none'.")
     app.config["INVITATIONS_RETURN_PATH"] = _read_address(app, "INVITATIONS_RETURN_PATH")
+
+
+def _who_delivers(app: Flask) -> str:
+    """Return who sends mail where nobody said: a store with a broker has Celery for it."""
+    broker = app.config.get("CELERY_BROKER_URL", os.environ.get("CELERY_BROKER_URL"))
+    return "celery" if broker else "thread"
 
 
 def _read_address(app: Flask, key: str) -> str | None:

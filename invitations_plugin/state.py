@@ -14,6 +14,7 @@ from .senders import usable
 from .settings import Defaults, Settings, effective
 
 if TYPE_CHECKING:
+    from .celery_tasks import Bell
     from .workers import DeliveryThread
 
 
@@ -31,6 +32,7 @@ class State:
     mail_templates: Environment | None = None
     row_templates: dict[Any, Template] = field(default_factory=dict)
     thread: DeliveryThread | None = None
+    bell: Bell | None = None
 
 
 def state() -> State:

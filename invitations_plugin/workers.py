@@ -90,14 +90,7 @@ class Clock:
         """Do what is due, mass actions and mail by turns; return the seconds to the next look."""
         if time.monotonic() >= self._next_upkeep:
             self._next_upkeep = time.monotonic() + HOUR
-            expire_all()
-            purge_all()
-            atomically(lambda: forget(session()))
-            atomically(lambda: forget_turns(session()))
-            atomically(lambda: jobs.forget(session()))
-            atomically(lambda: exports.forget(session()))
-            atomically(lambda: heartbeat.forget(session()))
-            settle_search()
+            upkeep()
         self.heart.beat()
         is_done = jobs.run_all(self._after(TURN))
         if time.monotonic() >= self._next_mail:
@@ -114,8 +107,14 @@ class Clock:
 
     def _after(self, seconds: float) -> Callable[[], bool]:
         """Return what says that so much time is over, or that this worker shall end."""
-        end = time.monotonic() + seconds
-        return lambda: self.stop_asked or time.monotonic() >= end
+        is_over = deadline(seconds)
+        return lambda: self.stop_asked or is_over()
+
+
+def deadline(seconds: float) -> Callable[[], bool]:
+    """Return what says that so much time is over."""
+    end = time.monotonic() + seconds
+    return lambda: time.monotonic() >= end
 
 
 class DeliveryThread(Clock):
@@ -157,6 +156,18 @@ def start_delivery(app: Flask) -> None:
     with _starting:
         if mounted.thread is None or not mounted.thread.is_alive:
             mounted.thread = DeliveryThread(mounted.app)
+
+
+def upkeep() -> None:
+    """Do what is to be done every hour: end links, forget what is kept no longer."""
+    expire_all()
+    purge_all()
+    atomically(lambda: forget(session()))
+    atomically(lambda: forget_turns(session()))
+    atomically(lambda: jobs.forget(session()))
+    atomically(lambda: exports.forget(session()))
+    atomically(lambda: heartbeat.forget(session()))
+    settle_search()
 
 
 def settle_search() -> None:

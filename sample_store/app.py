@@ -10,7 +10,7 @@ from typing import Any
 from flask import Flask
 from flask_wtf import CSRFProtect
 
-from invitations_plugin import Invitations
+from invitations_plugin import Invitations, init_celery
 
 from . import (
     access,
@@ -53,6 +53,8 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
         app.register_blueprint(page.blueprint)
     app.register_blueprint(account.staff_blueprint)
     Invitations(app, StoreHost())
+    if app.config.get("CELERY_BROKER_URL"):
+        app.extensions["celery"] = init_celery(app)
     return app
 
 

@@ -32,6 +32,7 @@ COMMANDS = (
     "purge",
     "export",
     "settings",
+    "reconcile",
     "doctor",
 )
 

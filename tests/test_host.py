@@ -93,7 +93,7 @@ def test_an_unknown_way_to_accept_is_refused() -> None:
 
 
 def test_an_unknown_delivery_is_refused() -> None:
-    with pytest.raises(RuntimeError, match="'thread' or 'none'"):
+    with pytest.raises(RuntimeError, match="'thread', 'celery' or 'none'"):
         Invitations(bare(INVITATIONS_DELIVERY="pigeon"), host())
 
 

@@ -69,14 +69,17 @@ class Sink:
     ``replies["MAIL"]``, ``replies["RCPT"]`` and ``replies["DATA"]`` are used up one answer
     a mail; an answer "drop" closes the line instead, "taken drop" does so having taken the
     mail, "250 drop" closes it after saying 250 (any other number, too), and "silence" never
-    comes. ``refused`` holds the answers to
+    comes. ``script`` says the same of one address, an answer a try: ``"RCPT 451 later"``,
+    ``"DATA taken drop"``. ``refused`` holds the answers to
     addresses that are never taken. ``while_taking`` is called with each mail before its
     250, ``before_reply`` before any answer to a mail, and ``delay`` is how long one takes.
-    ``at_connect`` is said instead of a greeting. With ``tls`` it offers STARTTLS.
+    ``at_connect`` is said instead of a greeting. With ``tls`` it offers STARTTLS. With
+    ``heads_only`` it keeps no more than the headers of a hundred thousand mails.
     """
 
     mails: list[Mail] = field(default_factory=list)
     replies: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+    script: dict[str, list[str]] = field(default_factory=dict)
     refused: dict[str, str] = field(default_factory=dict)
     asked_for: list[str] = field(default_factory=list)
     while_taking: Callable[[Mail], None] | None = None
@@ -87,6 +90,7 @@ class Sink:
     connections: int = 0
     port: int = 0
     tls: ssl.SSLContext | None = None
+    heads_only: bool = False
     open: list[asyncio.WriteTransport] = field(default_factory=list)
 
     def __enter__(self) -> Sink:
@@ -135,28 +139,42 @@ class Sink:
         self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
     ) -> str:
         self.asked_for.append(address)
-        answer = await self._next("RCPT", server) or self.refused.get(address)
+        answer = await self._next("RCPT", server, address) or self.refused.get(address)
         if answer is None or answer.startswith("250"):
             envelope.rcpt_tos.append(address)
         return answer or "250 OK"
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
         await asyncio.sleep(self.delay)
-        coming = self.replies["DATA"][:1]
-        if not coming or coming[0].startswith(("250", "taken")):
+        address = envelope.rcpt_tos[0]
+        coming = self._coming("DATA", address)
+        if coming is None or coming.startswith(("250", "taken")):
             content = envelope.content
             assert isinstance(content, bytes)
+            if self.heads_only:
+                content = content.partition(b"\r\n\r\n")[0]
             mail = Mail(str(envelope.mail_from), list(envelope.rcpt_tos), content)
             self.mails.append(mail)
             if self.while_taking is not None:
                 await asyncio.to_thread(self.while_taking, mail)
         if self.before_reply is not None:
             await asyncio.to_thread(self.before_reply)
-        return await self._next("DATA", server) or "250 OK"
+        return await self._next("DATA", server, address) or "250 OK"
 
-    async def _next(self, command: str, server: SMTP) -> str | None:
-        answer = self.replies[command].pop(0) if self.replies[command] else None
-        if answer == "silence":
+    def _coming(self, command: str, address: str) -> str | None:
+        """Return the next answer that a test wants, to this address or to anybody."""
+        own = self.script.get(address, [])[:1]
+        if own and own[0].startswith(f"{command} "):
+            return own[0].removeprefix(f"{command} ")
+        return next(iter(self.replies[command]), None)
+
+    async def _next(self, command: str, server: SMTP, address: str = "") -> str | None:
+        answer = self._coming(command, address)
+        if self.script.get(address, [""])[:1] == [f"{command} {answer}"]:
+            del self.script[address][0]
+        elif answer is not None:
+            del self.replies[command][0]
+        if answer in ("silence", "taken silence"):
             await asyncio.sleep(3600)
         if answer is not None and answer.endswith("drop"):
             transport: Any = server.transport
