@@ -17,7 +17,7 @@ from .database import Busy
 from .doctor import examine, notices
 from .settings_cli import settings
 from .smtp import describe
-from .workers import Clock, expire_all, purge_all
+from .workers import MOST_THREADS, Clock, expire_all, purge_all
 
 
 class Commands(AppGroup):
@@ -76,9 +76,15 @@ def deliver(limit: int | None) -> None:
 
 
 @commands.command()
-def worker() -> None:
+@click.option(
+    "--threads",
+    type=click.IntRange(1, MOST_THREADS),
+    help="Connections to the mail server at a time; INVITATIONS_DELIVERY_THREADS without it.",
+)
+def worker(threads: int | None) -> None:
     """Send mail and do mass actions until told to stop (SIGTERM, Ctrl-C)."""
-    clock = Clock(current_app._get_current_object())  # type: ignore[attr-defined]
+    chosen = threads or current_app.config["INVITATIONS_DELIVERY_THREADS"]
+    clock = Clock(current_app._get_current_object(), chosen)  # type: ignore[attr-defined]
 
     def stop(number: int, frame: Any) -> None:
         clock.stop()

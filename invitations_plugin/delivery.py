@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from enum import Enum, auto
 
@@ -16,6 +17,7 @@ from .clock import now
 from .database import Busy, atomically, session
 from .events import announce
 from .lifecycle import Changed
+from .line import Line
 from .mail import invitation_sent
 from .models import Invitation, Status
 from .opt_outs import is_opted_out
@@ -30,7 +32,6 @@ from .smtp import (
     Permanent,
     Temporary,
     Unreachable,
-    connect,
     describe,
 )
 from .state import settings_of, store_view
@@ -61,21 +62,30 @@ class NotNow(Enum):
     WAITS = auto()
 
 
-def deliver(limit: int | None = None, stop: Callable[[], bool] = lambda: False) -> Report:
+def deliver(
+    limit: int | None = None,
+    stop: Callable[[], bool] = lambda: False,
+    line: Line | None = None,
+) -> Report:
     """Send what is due, batch after batch, until nothing is left or the server is away.
 
     With invitations switched off, what is queued waits.
 
     :param limit: at most this many messages; all that are due without it.
     :param stop: asked before each message; true ends the run and gives back the rest.
+    :param line: the caller's own to the mail server, kept for its next run; without it the
+        connection ends with this one.
     """
     report = Report()
-    while report.unreachable is None and not stop():
-        size = _batch_size()
-        entries = outbox.claim(size if limit is None else min(size, limit - report.handled))
-        if not entries:
-            break
-        _deliver_batch(entries, report, stop)
+    with nullcontext(line) if line is not None else closing(Line()) as used:
+        while report.unreachable is None and not stop():
+            size = _batch_size()
+            entries = outbox.claim(size if limit is None else min(size, limit - report.handled))
+            if not entries:
+                break
+            used.most = size
+            _deliver_batch(entries, report, stop, used)
+        used.rest()
     return report
 
 
@@ -89,12 +99,14 @@ def _batch_size() -> int:
     return settings.batch_size if settings.enabled else 0
 
 
-def _deliver_batch(entries: Sequence[Entry], report: Report, stop: Callable[[], bool]) -> None:
+def _deliver_batch(
+    entries: Sequence[Entry], report: Report, stop: Callable[[], bool], line: Line
+) -> None:
     """Send claimed rows, on a new connection whenever one breaks; give back the rest."""
     left = list(entries)
     try:
         while left and not stop():
-            with connect() as connection:
+            with line.connection() as connection:
                 _use_connection(connection, left, report, stop)
     except Unreachable as error:
         report.unreachable = str(error)

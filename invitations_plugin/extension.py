@@ -23,7 +23,7 @@ from .rendering import add_headers
 from .settings import load_defaults, read_bool
 from .state import State, state
 from .storefront import account, invitee
-from .workers import start_delivery
+from .workers import MOST_THREADS, start_delivery
 
 # What an app decides once, apart from the settings that have a value a store view.
 CONFIG: dict[str, tuple[Any, str]] = {
@@ -32,6 +32,7 @@ CONFIG: dict[str, tuple[Any, str]] = {
     "RETURN_PATH": (None, "Address that bounces go to; without it, the sender's own."),
     "BIND_KEY": (None, "Flask-SQLAlchemy bind that the customers, and so our tables, live on."),
     "DELIVERY": ("thread", "Who sends mail: thread (in this process) or none (a worker does)."),
+    "DELIVERY_THREADS": (1, "Connections to the mail server at a time, each a thread's."),
     "STRICT_POLICY": (False, "Strict Content-Security-Policy under the store's base too."),
     "SMTP_TIMEOUT": (30, "Seconds that one answer of the mail server may take."),
 }
@@ -113,7 +114,17 @@ def _load_config(app: Flask) -> None:
         app.config.setdefault(key, value)
     if app.config["INVITATIONS_DELIVERY"] not in ("thread", "none"):
         raise RuntimeError("INVITATIONS_DELIVERY may be 'thread' or 'none'.")
+    app.config["INVITATIONS_DELIVERY_THREADS"] = _read_threads(app)
     app.config["INVITATIONS_RETURN_PATH"] = _read_address(app, "INVITATIONS_RETURN_PATH")
+
+
+def _read_threads(app: Flask) -> int:
+    given = app.config["INVITATIONS_DELIVERY_THREADS"]
+    if str(given).isdecimal() and 1 <= int(given) <= MOST_THREADS:
+        return int(given)
+    raise RuntimeError(
+        f"INVITATIONS_DELIVERY_THREADS is {given!r}, but must be a number from 1 to {MOST_THREADS}."
+    )
 
 
 def _read_address(app: Flask, key: str) -> str | None:

@@ -129,6 +129,7 @@ class Connection(flask_mail.Connection):
     """
 
     answer = ""
+    most: int | None = None  # messages that it carries
     timeout: float | None = None  # seconds, where INVITATIONS_SMTP_TIMEOUT is not meant
     last_answer = LAST_ANSWER
 
@@ -142,11 +143,22 @@ class Connection(flask_mail.Connection):
     @property
     def is_open(self) -> bool:
         """Whether it takes another message; smtplib drops the socket when the line breaks."""
-        return self.host is None or self.host.sock is not None
+        is_up = self.host is None or self.host.sock is not None
+        return is_up and (self.most is None or self.num_emails < self.most)
+
+    def still_answers(self) -> bool:
+        """Return whether the server takes a next message, asked where it has rested."""
+        if self.host is None:
+            return True
+        try:
+            code, _ = self.host.rset()
+        except (OSError, smtplib.SMTPException):
+            return False
+        return code == 250
 
     def __exit__(self, *exc: object) -> None:
         """Say goodbye; a server that hung up first changes nothing."""
-        if self.host is None:
+        if self.host is None or self.host.sock is None:
             return
         try:
             self.host.quit()
@@ -195,11 +207,21 @@ class Connection(flask_mail.Connection):
         content, answer = message.as_bytes(), ""
         if self.host is not None:
             bounces_to = current_app.config.get("INVITATIONS_RETURN_PATH") or message.sender
-            self._envelope(self.host, str(bounces_to), str(message.recipients[0]))
-            answer = self._data(self.host, content)
+            answer = self._hand_over(
+                self.host, (str(bounces_to), str(message.recipients[0])), content
+            )
         self.num_emails += 1
         tell(flask_mail.email_dispatched, message=message)
         return answer
+
+    def _hand_over(self, host: smtplib.SMTP, envelope: tuple[str, str], content: bytes) -> str:
+        """Send one message; a line whose state nobody knows is not used again."""
+        try:
+            self._envelope(host, *envelope)
+            return self._data(host, content)
+        except (Broken, Ambiguous):
+            host.close()
+            raise
 
     def _envelope(self, host: smtplib.SMTP, sender: str, recipient: str) -> None:
         """Say who writes to whom; in one go where the server lets us (RFC 2920)."""

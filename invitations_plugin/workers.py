@@ -11,7 +11,7 @@ import os
 import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import closing, suppress
 from queue import Empty, SimpleQueue
 
 from flask import Flask
@@ -19,6 +19,7 @@ from flask import Flask
 from . import delivery, exports, jobs, searchable
 from .database import atomically, session
 from .lifecycle import expire_due
+from .line import Line
 from .models import Invitation
 from .purging import purge_due
 from .settings import forget as forget_settings
@@ -33,19 +34,20 @@ PAUSE = 30.0  # seconds of rest for a mail server that is away
 TURN = 2.0  # seconds that mass actions may take before mail has its turn, and mail before them
 MAIL_TURN = 10.0  # seconds that mail may take before somebody looks for mass actions
 HOUR = 3600.0
+MOST_THREADS = 32  # each wants connections to the mail server and to the database
 OURS = {"mapper": Invitation}
 
 
-class Clock:
-    """What a worker does, look after look, until it is told to stop."""
+class Sender:
+    """Sends mail over a line of its own, look after look, until it is told to stop."""
 
     def __init__(self, app: Flask) -> None:
         self.app = app
         self.stop_asked = False
         # An Event would lock up when a signal's handler sets what the handled code waits for.
         self._calls: SimpleQueue[None] = SimpleQueue()
-        self._next_upkeep = 0.0
         self._next_mail = 0.0
+        self._line = Line()
 
     def wake(self) -> None:
         """Look now."""
@@ -59,15 +61,69 @@ class Clock:
 
     def run(self) -> None:
         """Look, wait, look again; no fault of one look ends the worker."""
-        while not self.stop_asked:
-            pause = POLL
-            try:
-                with self.app.app_context():
-                    pause = self._look()
-            except Exception:
-                log.exception("A look at the outbox failed; the next one comes")
-            with suppress(Empty):
-                self._calls.get(timeout=pause)
+        with closing(self._line):
+            while not self.stop_asked:
+                pause = POLL
+                try:
+                    with self.app.app_context():
+                        pause = self._look()
+                except Exception:
+                    log.exception("A look at the outbox failed; the next one comes")
+                with suppress(Empty):
+                    self._calls.get(timeout=pause)
+
+    def _look(self) -> float:
+        """Send what is due; return the seconds to the next look."""
+        is_over = self._after(MAIL_TURN)
+        self._send(is_over)
+        return 0.0 if is_over() else POLL
+
+    def _send(self, is_over: Callable[[], bool]) -> None:
+        """Send, unless the server was away a moment ago."""
+        if time.monotonic() >= self._next_mail:
+            report = delivery.deliver(stop=is_over, line=self._line)
+            self._next_mail = time.monotonic() + (PAUSE if report.unreachable else 0.0)
+
+    def _after(self, seconds: float) -> Callable[[], bool]:
+        """Return what says that so much time is over, or that this worker shall end."""
+        end = time.monotonic() + seconds
+        return lambda: self.stop_asked or time.monotonic() >= end
+
+
+class Clock(Sender):
+    """What a worker does beside sending, with more senders in threads at its side.
+
+    :param threads: how many send, this one included.
+    """
+
+    def __init__(self, app: Flask, threads: int = 1) -> None:
+        super().__init__(app)
+        self._next_upkeep = 0.0
+        self._others = [Sender(app) for _ in range(threads - 1)]
+
+    def wake(self) -> None:
+        """Let all of them look now."""
+        super().wake()
+        for each in self._others:
+            each.wake()
+
+    def stop(self) -> None:
+        """End all of them after what each has in hand."""
+        super().stop()
+        for each in self._others:
+            each.stop()
+
+    def run(self) -> None:
+        """Work until told to stop, and wait for the others."""
+        threads = [
+            threading.Thread(target=each.run, name="invitations-sender", daemon=True)
+            for each in self._others
+        ]
+        for each in threads:
+            each.start()
+        super().run()
+        for each in threads:
+            each.join()
 
     def _look(self) -> float:
         """Do what is due, mass actions and mail by turns; return the seconds to the next look."""
@@ -81,24 +137,16 @@ class Clock:
             atomically(lambda: exports.forget(session()))
             settle_search()
         is_done = jobs.run_all(self._after(TURN))
-        if time.monotonic() >= self._next_mail:
-            is_over = self._after(MAIL_TURN if is_done else TURN)
-            report = delivery.deliver(stop=is_over)
-            self._next_mail = time.monotonic() + (PAUSE if report.unreachable else 0.0)
-            is_done = is_done and not is_over()
-        return POLL if is_done else 0.0
-
-    def _after(self, seconds: float) -> Callable[[], bool]:
-        """Return what says that so much time is over, or that this worker shall end."""
-        end = time.monotonic() + seconds
-        return lambda: self.stop_asked or time.monotonic() >= end
+        is_over = self._after(MAIL_TURN if is_done else TURN)
+        self._send(is_over)
+        return POLL if is_done and not is_over() else 0.0
 
 
 class DeliveryThread(Clock):
     """The clock in a thread of the store's own process."""
 
     def __init__(self, app: Flask) -> None:
-        super().__init__(app)
+        super().__init__(app, app.config["INVITATIONS_DELIVERY_THREADS"])
         self.pid = os.getpid()
         self._thread = threading.Thread(target=self.run, name="invitations", daemon=True)
         self._thread.start()
