@@ -19,7 +19,7 @@ from .heartbeat import COMMAND, Heart
 from .reconcile_cli import reconcile
 from .settings_cli import BY, settings
 from .smtp import describe
-from .workers import Clock, expire_all, purge_all
+from .workers import MOST_THREADS, Clock, expire_all, purge_all
 
 
 class Commands(AppGroup):
@@ -104,9 +104,15 @@ def release(park: bool) -> None:
 
 
 @commands.command()
-def worker() -> None:
+@click.option(
+    "--threads",
+    type=click.IntRange(1, MOST_THREADS),
+    help="Connections to the mail server at a time; INVITATIONS_DELIVERY_THREADS without it.",
+)
+def worker(threads: int | None) -> None:
     """Send mail and do mass actions until told to stop (SIGTERM, Ctrl-C)."""
-    clock = Clock(current_app._get_current_object())  # type: ignore[attr-defined]
+    chosen = threads or current_app.config["INVITATIONS_DELIVERY_THREADS"]
+    clock = Clock(current_app._get_current_object(), chosen)  # type: ignore[attr-defined]
 
     def stop(number: int, frame: Any) -> None:
         clock.stop()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Sequence
+from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from enum import Enum, auto
 from functools import partial
@@ -19,6 +20,7 @@ from .clock import now
 from .database import Busy, atomically, session
 from .events import announce
 from .lifecycle import Changed
+from .line import Line
 from .mail import invitation_sent, staff_notice
 from .models import Invitation, Status
 from .opt_outs import is_opted_out
@@ -34,7 +36,6 @@ from .smtp import (
     SenderRefused,
     Temporary,
     Unreachable,
-    connect,
     describe,
 )
 from .state import settings_of, store_view
@@ -73,39 +74,47 @@ class NotNow(Enum):
     WAITS = auto()
 
 
-def deliver(limit: int | None = None, stop: Callable[[], bool] = lambda: False) -> Report:
+def deliver(
+    limit: int | None = None,
+    stop: Callable[[], bool] = lambda: False,
+    line: Line | None = None,
+) -> Report:
     """Send what is due, batch after batch, until nothing is left or the server is away.
 
     With invitations switched off or mail held, what is queued waits.
 
     :param limit: at most this many messages; all that are due without it.
     :param stop: asked before each message; true ends the run and gives back the rest.
+    :param line: the caller's own to the mail server, kept for its next run; without it the
+        connection ends with this one.
     """
     report = Report()
-    while report.unreachable is None and not stop():
-        size = _batch_size()
-        most = size if limit is None else min(size, limit - report.handled)
-        send = _deliver_shut if circuit.seen().is_shut else _deliver_next
-        if not send(most, report, stop):
-            break
+    with nullcontext(line) if line is not None else closing(Line()) as used:
+        while report.unreachable is None and not stop():
+            used.most = size = _batch_size()
+            most = size if limit is None else min(size, limit - report.handled)
+            send = _deliver_shut if circuit.seen().is_shut else _deliver_next
+            if not send(most, report, stop, used):
+                break
+        used.rest()
     return report
 
 
-def _deliver_next(most: int, report: Report, stop: Callable[[], bool]) -> bool:
+def _deliver_next(most: int, report: Report, stop: Callable[[], bool], line: Line) -> bool:
     """Send the next batch; return whether there was any."""
     entries = outbox.claim(most)
     if entries:
-        _deliver_batch(entries, report, stop)
+        _deliver_batch(entries, report, stop, line)
     return bool(entries)
 
 
-def _deliver_shut(most: int, report: Report, stop: Callable[[], bool]) -> bool:
+def _deliver_shut(most: int, report: Report, stop: Callable[[], bool], line: Line) -> bool:
     """Send what may leave while the server is left alone: notices, and when it is time one
     mail to try it. Return whether there was any.
     """
     told = outbox.claim(most, notices=True)  # staff's own server may be another one
     if told:
-        _deliver_batch(told, report, stop)
+        _deliver_batch(told, report, stop, line)
         return True
     probe = outbox.claim(min(most, 1), notices=False)
     if not probe:
@@ -115,7 +124,7 @@ def _deliver_shut(most: int, report: Report, stop: Callable[[], bool]) -> bool:
         report.unreachable = circuit.seen().text
         return False
     unasked = report.unasked
-    _deliver_batch(probe, report, stop)
+    _deliver_batch(probe, report, stop, line)
     if report.unasked > unasked:  # it was closed meanwhile: the next one may try
         atomically(lambda: circuit.probe_now(session()))
     return True
@@ -133,12 +142,14 @@ def _batch_size() -> int:
     return settings.batch_size
 
 
-def _deliver_batch(entries: Sequence[Entry], report: Report, stop: Callable[[], bool]) -> None:
+def _deliver_batch(
+    entries: Sequence[Entry], report: Report, stop: Callable[[], bool], line: Line
+) -> None:
     """Send claimed rows, on a new connection whenever one breaks; give back the rest."""
     left = list(entries)
     try:
         while left and not stop():
-            with connect() as connection:
+            with line.connection() as connection:
                 _use_connection(connection, left, report, stop)
     except Unreachable as error:
         report.unreachable = str(error)

@@ -24,7 +24,7 @@ from .rendering import add_headers
 from .settings import load_defaults, read_bool
 from .state import State, state
 from .storefront import account, invitee
-from .workers import start_delivery
+from .workers import MOST_THREADS, start_delivery
 
 # What an app decides once, apart from the settings that have a value a store view.
 CONFIG: dict[str, tuple[Any, str]] = {
@@ -34,6 +34,7 @@ CONFIG: dict[str, tuple[Any, str]] = {
     "BIND_KEY": (None, "Flask-SQLAlchemy bind that the customers, and so our tables, live on."),
     "DELIVERY": (None, "Who sends mail: thread (in this process), celery or none (a worker)."),
     "CELERY_QUEUE": (None, "Queue of Celery that our tasks go to; without it, the app's own."),
+    "DELIVERY_THREADS": (1, "Connections to the mail server at a time, each a thread's."),
     "STRICT_POLICY": (False, "Strict Content-Security-Policy under the store's base too."),
     "SMTP_TIMEOUT": (30, "Seconds that one answer of the mail server may take."),
     "METRICS_TOKEN": (None, "Who shows it may read the metrics; without it nobody may."),
@@ -121,6 +122,7 @@ def _load_config(app: Flask) -> None:
     app.config["INVITATIONS_DELIVERY"] = app.config["INVITATIONS_DELIVERY"] or _who_delivers(app)
     if app.config["INVITATIONS_DELIVERY"] not in DRIVERS:
         raise RuntimeError("INVITATIONS_DELIVERY may be 'thread', 'celery' or 'none'.")
+    app.config["INVITATIONS_DELIVERY_THREADS"] = _read_threads(app)
     app.config["INVITATIONS_RETURN_PATH"] = _read_address(app, "INVITATIONS_RETURN_PATH")
 
 
@@ -128,6 +130,15 @@ def _who_delivers(app: Flask) -> str:
     """Return who sends mail where nobody said: a store with a broker has Celery for it."""
     broker = app.config.get("CELERY_BROKER_URL", os.environ.get("CELERY_BROKER_URL"))
     return "celery" if broker else "thread"
+
+
+def _read_threads(app: Flask) -> int:
+    given = app.config["INVITATIONS_DELIVERY_THREADS"]
+    if str(given).isdecimal() and 1 <= int(given) <= MOST_THREADS:
+        return int(given)
+    raise RuntimeError(
+        f"INVITATIONS_DELIVERY_THREADS is {given!r}, but must be a number from 1 to {MOST_THREADS}."
+    )
 
 
 def _read_address(app: Flask, key: str) -> str | None:

@@ -12,23 +12,30 @@ import smtplib
 import ssl
 from datetime import UTC, datetime
 from email.errors import MessageError
-from email.header import Header
 from email.headerregistry import Address as HeaderAddress
-from email.message import EmailMessage
-from email.policy import SMTP as SMTP_POLICY
 from email.utils import format_datetime
 from typing import Any
 
 import flask_mail
 from flask import current_app
 
+from .assembling import (
+    assemble,
+    commands,
+    dot_stuffed,
+    is_bare,
+    mailbox,
+    one_line,
+    words,
+)
 from .events import tell
 from .text import clean_line
 
-POLICY = SMTP_POLICY.clone(max_line_length=76)  # RFC 2045's limit of quoted-printable
-PLAIN = 200  # characters of ASCII that stay on one line as they are
 # A server may take long over a whole message, and giving up on it means a second copy.
 LAST_ANSWER = 10  # times the timeout of every other answer
+GO_ON = 354
+Reply = tuple[int, bytes]
+GONE: Reply = (421, b"The server hung up.")
 
 
 class Temporary(Exception):
@@ -100,25 +107,23 @@ class Message(flask_mail.Message):
 
         :raises ValueError: when a header or address holds what it must not.
         """
-        made = EmailMessage(policy=POLICY)
-        made.set_content(self.body, cte="quoted-printable")
-        made.add_alternative(self.html, subtype="html", cte="quoted-printable")
-        return self._headers().encode("ascii") + made.as_bytes()
+        return assemble(self._headers(), str(self.body), str(self.html))
 
-    def _headers(self) -> str:
+    def _headers(self) -> dict[str, str]:
         """Write the headers out: the library folds a link, and reads a name once more."""
         answers = {"Reply-To": _address(str(self.reply_to))} if self.reply_to else {}
         given = {
             **answers,
             "To": _address(str(self.recipients[0])),
             "Date": format_datetime(datetime.now(UTC)),
-            "Message-ID": self.msgId,
+            "Message-ID": str(self.msgId),
             **(self.extra_headers or {}),
         }
-        sender = _mailbox(self.sender_name, _address(str(self.sender)))
-        lines = [f"From: {sender}", f"Subject: {_words(self.subject)}"]
-        lines += [f"{name}: {_one_line(value)}" for name, value in given.items()]
-        return "".join(f"{line}\r\n" for line in lines)
+        written = {
+            "From": mailbox(self.sender_name, _address(str(self.sender))),
+            "Subject": words(self.subject),
+        }
+        return written | {name: one_line(value) for name, value in given.items()}
 
 
 class Connection(flask_mail.Connection):
@@ -128,6 +133,7 @@ class Connection(flask_mail.Connection):
     """
 
     answer = ""
+    most: int | None = None  # messages that it carries
     timeout: float | None = None  # seconds, where INVITATIONS_SMTP_TIMEOUT is not meant
     last_answer = LAST_ANSWER
 
@@ -141,11 +147,22 @@ class Connection(flask_mail.Connection):
     @property
     def is_open(self) -> bool:
         """Whether it takes another message; smtplib drops the socket when the line breaks."""
-        return self.host is None or self.host.sock is not None
+        is_up = self.host is None or self.host.sock is not None
+        return is_up and (self.most is None or self.num_emails < self.most)
+
+    def still_answers(self) -> bool:
+        """Return whether the server takes a next message, asked where it has rested."""
+        if self.host is None:
+            return True
+        try:
+            code, _ = self.host.rset()
+        except (OSError, smtplib.SMTPException):
+            return False
+        return code == 250
 
     def __exit__(self, *exc: object) -> None:
         """Say goodbye; a server that hung up first changes nothing."""
-        if self.host is None:
+        if self.host is None or self.host.sock is None:
             return
         try:
             self.host.quit()
@@ -194,28 +211,51 @@ class Connection(flask_mail.Connection):
         content, answer = message.as_bytes(), ""
         if self.host is not None:
             bounces_to = current_app.config.get("INVITATIONS_RETURN_PATH") or message.sender
-            self._envelope(self.host, str(bounces_to), str(message.recipients[0]))
-            answer = self._data(self.host, content)
+            answer = self._hand_over(
+                self.host, (str(bounces_to), str(message.recipients[0])), content
+            )
         self.num_emails += 1
         tell(flask_mail.email_dispatched, message=message)
         return answer
 
-    def _envelope(self, host: smtplib.SMTP, sender: str, recipient: str) -> None:
+    def _hand_over(self, host: smtplib.SMTP, envelope: tuple[str, str], content: bytes) -> str:
+        """Send one message; a line whose state nobody knows is not used again."""
         try:
-            _check_sender(host, *host.mail(sender))
-            _check(host, *host.rcpt(recipient))
-            code, text = host.docmd("data")
-            if code != 354:
-                _check(host, code, text)
-                raise Broken(f"{code} {_decode(text)}")
+            self._envelope(host, *envelope)
+            return self._data(host, content)
+        except (Broken, Ambiguous):
+            host.close()
+            raise
+
+    def _envelope(self, host: smtplib.SMTP, sender: str, recipient: str) -> None:
+        """Say who writes to whom; in one go where the server lets us (RFC 2920)."""
+        try:
+            if host.has_extn("pipelining"):
+                self._in_one_go(host, sender, recipient)
+            else:
+                _check_sender(host, *host.mail(sender))
+                _check(host, *host.rcpt(recipient))
+                _check_data(host, *host.docmd("data"))
         except (OSError, smtplib.SMTPException) as error:
             raise Broken(describe(error)) from error
+
+    def _in_one_go(self, host: smtplib.SMTP, sender: str, recipient: str) -> None:
+        said = [f"mail FROM:{smtplib.quoteaddr(sender)}", f"rcpt TO:{smtplib.quoteaddr(recipient)}"]
+        host.send(commands([*said, "data"]))
+        from_reply, to_reply, data_reply = _replies(host, 3)
+        is_refused = not (_is_yes(from_reply) and _is_yes(to_reply))
+        if is_refused and data_reply[0] == GO_ON:
+            # It wants a message that nobody gets: an empty one ends this (RFC 2920, 3.1).
+            _replies_to_nothing(host)
+        _check_sender(host, *from_reply)
+        _check(host, *to_reply)
+        _check_data(host, *data_reply)
 
     def _data(self, host: smtplib.SMTP, content: bytes) -> str:
         """Only the reply to the content tells whether the message was taken."""
         try:
             _set_timeout(host, host.timeout * self.last_answer)
-            host.send(_dot_stuffed(content))
+            host.send(dot_stuffed(content))
             code, text = host.getreply()
             _set_timeout(host, host.timeout)
         except (OSError, smtplib.SMTPException) as error:
@@ -261,6 +301,40 @@ def _check_sender(host: smtplib.SMTP, code: int, text: bytes) -> None:
         raise SenderRefused(str(error)) from error
 
 
+def _check_data(host: smtplib.SMTP, code: int, text: bytes) -> None:
+    if code != GO_ON:
+        _check(host, code, text)
+        raise Broken(f"{code} {_decode(text)}")
+
+
+def _is_yes(reply: Reply) -> bool:
+    return 200 <= reply[0] < 300
+
+
+def _replies(host: smtplib.SMTP, number: int) -> list[Reply]:
+    """Read the replies to commands that went in one go.
+
+    A server that refuses and hangs up has answered: the rest is as good as refused.
+    """
+    found: list[Reply] = []
+    while len(found) < number:
+        try:
+            found.append(host.getreply())
+        except (OSError, smtplib.SMTPException):
+            if all(map(_is_yes, found)):
+                raise
+            found += [GONE] * (number - len(found))
+    return found
+
+
+def _replies_to_nothing(host: smtplib.SMTP) -> None:
+    try:
+        host.send(b".\r\n")
+        host.getreply()
+    except (OSError, smtplib.SMTPException):
+        host.close()
+
+
 def _reset(host: smtplib.SMTP) -> None:
     """Make ready for the next message; a server that answers and hangs up has answered."""
     try:
@@ -274,19 +348,15 @@ def _set_timeout(host: smtplib.SMTP, seconds: float) -> None:
         host.sock.settimeout(seconds)
 
 
-def _one_line(value: str) -> str:
-    if not (value.isascii() and value.isprintable()):
-        raise ValueError(f"A header cannot hold {value!r}")
-    return value
-
-
 def _address(text: str) -> str:
     """Return a bare ASCII address.
 
     :raises ValueError: when it is none, or several.
     """
+    if is_bare(text):
+        return text
     try:
-        read = HeaderAddress(addr_spec=_one_line(text)).addr_spec
+        read = HeaderAddress(addr_spec=one_line(text)).addr_spec
     except (MessageError, IndexError) as error:  # what the library makes of some others
         raise ValueError(f"{text!r} is no address") from error
     if read != text:
@@ -294,29 +364,6 @@ def _address(text: str) -> str:
     return read
 
 
-def _mailbox(name: str, address: str) -> str:
-    """Return a name, whatever it holds, as nothing but the name of an address."""
-    words = _words(name)
-    return (
-        str(HeaderAddress(name, addr_spec=address)) if words == name else f"{words}\r\n <{address}>"
-    )
-
-
-def _words(text: str) -> str:
-    """Return text for a header; also what only looks encoded is encoded (RFC 2047)."""
-    if text.isascii() and "=?" not in text and len(text) <= PLAIN:
-        return text
-    return Header(text, "utf-8", maxlinelen=75, header_name="Subject").encode(linesep="\r\n")
-
-
 def _decode(text: bytes | str) -> str:
     plain = text.decode("utf-8", "replace") if isinstance(text, bytes) else text
     return clean_line(plain)[:240]
-
-
-def _dot_stuffed(content: bytes) -> bytes:
-    """Escape leading dots and end the message (RFC 5321, 4.5.2); lines end in CRLF already."""
-    stuffed = content.replace(b"\r\n.", b"\r\n..")
-    if stuffed.startswith(b"."):
-        stuffed = b"." + stuffed
-    return stuffed + (b"" if stuffed.endswith(b"\r\n") else b"\r\n") + b".\r\n"

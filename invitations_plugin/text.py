@@ -21,6 +21,8 @@ _SCHEME = re.compile(rf"(?<=\w){_JOINERS}\s*:\s*(?={_JOINERS}/)")
 
 def clean(text: str) -> str:
     """Return text in NFC, its line breaks as ``\\n``, without characters nobody sees."""
+    if text.isascii() and text.isprintable():
+        return text.strip()
     lines = _LINE_BREAKS.sub("\n", text).replace("\t", " ")
     return unicodedata.normalize("NFC", "".join(filter(_is_seen, lines))).strip()
 

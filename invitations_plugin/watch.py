@@ -16,7 +16,6 @@ from sqlalchemy.orm import Session
 from . import backlog
 from .circuit import look as look_at_circuit
 from .clock import now
-from .delivery_models import DeliveryState
 from .heartbeat import COMMAND, SILENT, is_lively
 from .state import settings_of, store_view
 from .watch_models import Worker
@@ -91,14 +90,9 @@ def look(db: Session) -> Sight:
         refused=circuit.text if circuit.is_shut else refused or "",
         is_left_alone=circuit.is_shut,
         is_on=settings.enabled,
-        is_held=_is_held(db),
+        is_held=settings.hold_outbox,
         alarm_after=timedelta(minutes=settings.alarm_minutes),
     )
-
-
-def _is_held(db: Session) -> bool:
-    """Return whether an operator holds all mail."""
-    return db.scalar(sa.select(DeliveryState.held_at)) is not None
 
 
 def _is_scheduled(db: Session) -> bool:

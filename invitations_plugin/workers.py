@@ -11,7 +11,7 @@ import os
 import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import closing, suppress
 from queue import Empty, SimpleQueue
 
 from flask import Flask
@@ -20,6 +20,7 @@ from . import alarms, delivery, exports, heartbeat, jobs, searchable
 from .database import atomically, session
 from .heartbeat import Heart
 from .lifecycle import expire_due
+from .line import Line
 from .models import Invitation
 from .purging import purge_due
 from .settings import forget as forget_settings
@@ -36,11 +37,12 @@ TURN = 2.0  # seconds that mass actions may take before mail has its turn, and m
 MAIL_TURN = 10.0  # seconds that mail may take before somebody looks for mass actions
 HOUR = 3600.0
 MINUTE = 60.0
+MOST_THREADS = 32  # each wants connections to the mail server and to the database
 OURS = {"mapper": Invitation}
 
 
-class Clock:
-    """What a worker does, look after look, until it is told to stop.
+class Sender:
+    """Sends mail over a line of its own, look after look, until it is told to stop.
 
     :param kind: what it is called among the workers.
     """
@@ -51,10 +53,9 @@ class Clock:
         self.stop_asked = False
         # An Event would lock up when a signal's handler sets what the handled code waits for.
         self._calls: SimpleQueue[None] = SimpleQueue()
-        self._next_upkeep = 0.0
         self._next_mail = 0.0
         self._rest = 0.0
-        self._next_alarm = 0.0
+        self._line = Line()
 
     def wake(self) -> None:
         """Look now."""
@@ -68,15 +69,16 @@ class Clock:
 
     def run(self) -> None:
         """Look, wait, look again; no fault of one look ends the worker."""
-        while not self.stop_asked:
-            pause = POLL
-            try:
-                with self.app.app_context():
-                    pause = self._look()
-            except Exception:
-                log.exception("A look at the outbox failed; the next one comes")
-            with suppress(Empty):
-                self._calls.get(timeout=pause)
+        with closing(self._line):
+            while not self.stop_asked:
+                pause = POLL
+                try:
+                    with self.app.app_context():
+                        pause = self._look()
+                except Exception:
+                    log.exception("A look at the outbox failed; the next one comes")
+                with suppress(Empty):
+                    self._calls.get(timeout=pause)
         self._say_goodbye()
 
     def _say_goodbye(self) -> None:
@@ -87,23 +89,19 @@ class Clock:
             log.exception("The end of a worker could not be noted")
 
     def _look(self) -> float:
-        """Do what is due, mass actions and mail by turns; return the seconds to the next look."""
-        if time.monotonic() >= self._next_upkeep:
-            self._next_upkeep = time.monotonic() + HOUR
-            upkeep()
+        """Send what is due; return the seconds to the next look."""
         self.heart.beat()
-        is_done = jobs.run_all(self._after(TURN))
+        is_over = self._after(MAIL_TURN)
+        self._send(is_over)
+        return 0.0 if is_over() else POLL
+
+    def _send(self, is_over: Callable[[], bool]) -> None:
+        """Send, unless the server was away a moment ago."""
         if time.monotonic() >= self._next_mail:
-            is_over = self._after(MAIL_TURN if is_done else TURN)
-            report = delivery.deliver(stop=is_over)
+            report = delivery.deliver(stop=is_over, line=self._line)
             self.heart.beat(report)
             self._rest = min(max(2 * self._rest, PAUSE), LONGEST_PAUSE) if report.unreachable else 0
             self._next_mail = time.monotonic() + self._rest
-            is_done = is_done and not is_over()
-        if time.monotonic() >= self._next_alarm:
-            self._next_alarm = time.monotonic() + MINUTE
-            atomically(lambda: alarms.ring(session()))
-        return POLL if is_done else 0.0
 
     def _after(self, seconds: float) -> Callable[[], bool]:
         """Return what says that so much time is over, or that this worker shall end."""
@@ -117,11 +115,63 @@ def deadline(seconds: float) -> Callable[[], bool]:
     return lambda: time.monotonic() >= end
 
 
+class Clock(Sender):
+    """What a worker does beside sending, with more senders in threads at its side.
+
+    :param threads: how many send, this one included.
+    :param kind: what they are called among the workers.
+    """
+
+    def __init__(self, app: Flask, threads: int = 1, kind: str = heartbeat.WORKER) -> None:
+        super().__init__(app, kind)
+        self._next_upkeep = 0.0
+        self._next_alarm = 0.0
+        self._others = [Sender(app, kind) for _ in range(threads - 1)]
+
+    def wake(self) -> None:
+        """Let all of them look now."""
+        super().wake()
+        for each in self._others:
+            each.wake()
+
+    def stop(self) -> None:
+        """End all of them after what each has in hand."""
+        super().stop()
+        for each in self._others:
+            each.stop()
+
+    def run(self) -> None:
+        """Work until told to stop, and wait for the others."""
+        threads = [
+            threading.Thread(target=each.run, name="invitations-sender", daemon=True)
+            for each in self._others
+        ]
+        for each in threads:
+            each.start()
+        super().run()
+        for each in threads:
+            each.join()
+
+    def _look(self) -> float:
+        """Do what is due, mass actions and mail by turns; return the seconds to the next look."""
+        if time.monotonic() >= self._next_upkeep:
+            self._next_upkeep = time.monotonic() + HOUR
+            upkeep()
+        self.heart.beat()
+        is_done = jobs.run_all(self._after(TURN))
+        is_over = self._after(MAIL_TURN if is_done else TURN)
+        self._send(is_over)
+        if time.monotonic() >= self._next_alarm:
+            self._next_alarm = time.monotonic() + MINUTE
+            atomically(lambda: alarms.ring(session()))
+        return POLL if is_done and not is_over() else 0.0
+
+
 class DeliveryThread(Clock):
     """The clock in a thread of the store's own process."""
 
     def __init__(self, app: Flask) -> None:
-        super().__init__(app, heartbeat.THREAD)
+        super().__init__(app, app.config["INVITATIONS_DELIVERY_THREADS"], heartbeat.THREAD)
         self.pid = os.getpid()
         self._thread = threading.Thread(target=self.run, name="invitations", daemon=True)
         self._thread.start()

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import timedelta
 from threading import Barrier
 from typing import Any
@@ -20,6 +21,7 @@ from invitations_plugin import delivery, outbox, recovery, workers
 from invitations_plugin.clock import now
 from invitations_plugin.database import atomically, engine, session
 from invitations_plugin.lifecycle import THE_SYSTEM, Actor, discard
+from invitations_plugin.line import Line
 from invitations_plugin.models import Invitation, Outbox
 from invitations_plugin.opt_outs import opt_out
 from invitations_plugin.state import state
@@ -347,7 +349,8 @@ def test_a_worker_that_wakes_late_changes_nothing(
         assert delivery.deliver().sent == 3
         before = [each.version for each in store.invitations()]
         report = delivery.Report()
-        delivery._deliver_batch(entries, report, lambda: False)
+        with closing(Line()) as line:
+            delivery._deliver_batch(entries, report, lambda: False, line)
     assert (report.sent, report.skipped) == (0, 3)
     assert recipients(sink) == many(3)
     assert [each.version for each in store.invitations()] == before

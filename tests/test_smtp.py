@@ -30,7 +30,7 @@ from invitations_plugin.smtp import (
 )
 from invitations_plugin.text import clean_line
 
-from .support.sink import Sink, name_and_address
+from .support.sink import Mail, Sink, name_and_address
 
 APP = Flask(__name__)  # for what needs an app, but no server
 MakeApp = Callable[..., Flask]
@@ -48,6 +48,13 @@ def make_app(sink: Sink) -> MakeApp:
         return app
 
     return make
+
+
+@pytest.fixture(params=[False, True], ids=["by turns", "in one go"])
+def any_sink(request: pytest.FixtureRequest, sink: Sink) -> Sink:
+    """A server that wants its commands one by one, and then one that takes them in one go."""
+    sink.pipelining = request.param
+    return sink
 
 
 def message(**changes: Any) -> Message:
@@ -77,9 +84,9 @@ def lines(text: str) -> list[str]:
     return re.split("\r\n|\r|\n", re.sub("(\r\n|\r|\n)$", "", text))
 
 
-def test_a_mail_arrives_with_envelope_and_both_parts(make_app: MakeApp, sink: Sink) -> None:
+def test_a_mail_arrives_with_envelope_and_both_parts(make_app: MakeApp, any_sink: Sink) -> None:
     send(make_app())
-    mail = sink.mails[0]
+    mail = any_sink.mails[0]
     assert (mail.sender, mail.recipients) == ("hello@shop.example.com", ["anna@example.com"])
     assert mail.message.get_content_type() == "multipart/alternative"
     assert (mail.text.strip(), mail.html.strip()) == ("Come in.", "<p>Come in.</p>")
@@ -116,9 +123,9 @@ def test_a_connection_that_cannot_be_made_is_unreachable(
 @pytest.mark.parametrize("command", ["MAIL", "RCPT"])
 @pytest.mark.parametrize(("reply", "hung"), [("silence", True), ("drop", False)])
 def test_a_line_that_breaks_before_the_content_is_broken(
-    make_app: MakeApp, sink: Sink, command: str, reply: str, hung: bool
+    make_app: MakeApp, any_sink: Sink, command: str, reply: str, hung: bool
 ) -> None:
-    sink.replies[command] = [reply]
+    any_sink.replies[command] = [reply]
     with pytest.raises(Broken) as caught:
         send(make_app(INVITATIONS_SMTP_TIMEOUT=0.3))
     assert caught.value.hung is hung
@@ -126,9 +133,9 @@ def test_a_line_that_breaks_before_the_content_is_broken(
 
 @pytest.mark.parametrize("reply", ["silence", "drop", "nonsense", "354 go on"])
 def test_an_unknown_end_after_the_content_is_ambiguous(
-    make_app: MakeApp, sink: Sink, reply: str
+    make_app: MakeApp, any_sink: Sink, reply: str
 ) -> None:
-    sink.replies["DATA"] = [reply]
+    any_sink.replies["DATA"] = [reply]
     with pytest.raises(Ambiguous):
         send(make_app(INVITATIONS_SMTP_TIMEOUT=0.05))
 
@@ -139,10 +146,12 @@ def test_the_last_answer_may_take_longer_than_the_others(make_app: MakeApp, sink
     assert len(sink.mails) == 1
 
 
-def test_a_server_that_hangs_up_after_its_250_has_the_mail(make_app: MakeApp, sink: Sink) -> None:
-    sink.replies["DATA"] = ["250 drop"]
+def test_a_server_that_hangs_up_after_its_250_has_the_mail(
+    make_app: MakeApp, any_sink: Sink
+) -> None:
+    any_sink.replies["DATA"] = ["250 drop"]
     send(make_app())
-    assert len(sink.mails) == 1
+    assert len(any_sink.mails) == 1
 
 
 @pytest.mark.parametrize(
@@ -162,24 +171,24 @@ def test_a_server_that_hangs_up_after_its_250_has_the_mail(make_app: MakeApp, si
     ],
 )
 def test_replies_are_told_apart(
-    make_app: MakeApp, sink: Sink, command: str, reply: str, meaning: type[Exception]
+    make_app: MakeApp, any_sink: Sink, command: str, reply: str, meaning: type[Exception]
 ) -> None:
-    sink.replies[command] = [reply]
+    any_sink.replies[command] = [reply]
     with pytest.raises(meaning, match="^" + reply[:3]):
         send(make_app())
-    assert sink.mails == []
+    assert any_sink.mails == []
 
 
 def test_a_refused_recipient_leaves_the_connection_fit_for_the_next(
-    make_app: MakeApp, sink: Sink
+    make_app: MakeApp, any_sink: Sink
 ) -> None:
-    sink.refused["ben@example.com"] = "550 5.1.1 unknown"
+    any_sink.refused["ben@example.com"] = "550 5.1.1 unknown"
     with make_app().app_context(), connect() as connection:
         with pytest.raises(Permanent):
             connection.deliver(message(recipient="ben@example.com"))
         assert connection.is_open
         connection.deliver(message())
-    assert (sink.connections, len(sink.mails)) == (1, 1)
+    assert (any_sink.connections, len(any_sink.mails)) == (1, 1)
 
 
 def test_a_connection_says_that_the_server_hung_up(make_app: MakeApp, sink: Sink) -> None:
@@ -261,13 +270,26 @@ def test_whatever_is_written_reads_back_the_same(name: str, subject: str, body: 
 
 
 def test_long_lines_are_quoted_printable_within_its_limit(make_app: MakeApp, sink: Sink) -> None:
-    send(make_app(), message(text="ü" * 5000, html="<p>" + "x" * 5000 + "</p>"))
+    send(
+        make_app(),
+        message(text="das ist ein größerer Laden " * 300, html="<p>" + "x" * 5000 + "</p>"),
+    )
     mail = sink.mails[0]
-    assert {part["Content-Transfer-Encoding"] for part in mail.message.iter_parts()} == {
-        "quoted-printable"
-    }
+    assert encodings(mail) == ["quoted-printable", "quoted-printable"]
     assert max(len(line) for line in mail.content.split(b"\r\n")) <= 78
-    assert mail.text.strip() == "ü" * 5000
+    assert mail.text.strip() == ("das ist ein größerer Laden " * 300).strip()
+
+
+def test_what_is_mostly_not_ascii_is_base64(make_app: MakeApp, sink: Sink) -> None:
+    send(make_app(), message(text="你好,商店。\n" * 500, html="<p>" + "x" * 5000 + "</p>"))
+    mail = sink.mails[0]
+    assert encodings(mail) == ["base64", "quoted-printable"]
+    assert max(len(line) for line in mail.content.split(b"\r\n")) <= 78
+    assert lines(mail.text) == ["你好,商店。"] * 500
+
+
+def encodings(mail: Mail) -> list[str]:
+    return [part["Content-Transfer-Encoding"] for part in mail.message.iter_parts()]
 
 
 def test_non_ascii_headers_are_encoded_in_words_of_75_characters() -> None:
@@ -276,6 +298,37 @@ def test_non_ascii_headers_are_encoded_in_words_of_75_characters() -> None:
     words = [word for word in content.split() if word.startswith(b"=?")]
     assert len(words) > 10
     assert max(map(len, words)) <= 75
+
+
+def test_commands_in_one_go_are_one_packet_a_mail(
+    make_app: MakeApp, any_sink: Sink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with make_app().app_context(), connect() as connection:
+        assert connection.host is not None
+        said: list[bytes] = []
+        send_really = connection.host.send
+
+        def note(content: Any) -> None:
+            said.append(content if isinstance(content, bytes) else content.encode())
+            send_really(content)
+
+        monkeypatch.setattr(connection.host, "send", note)
+        connection.deliver(message())
+    together = b"mail FROM:<hello@shop.example.com>\r\nrcpt TO:<anna@example.com>\r\ndata\r\n"
+    assert (said[0] == together) is any_sink.pipelining
+
+
+def test_a_server_that_waits_for_a_message_to_nobody_gets_an_empty_one(
+    make_app: MakeApp, sink: Sink
+) -> None:
+    sink.pipelining, sink.waits_for_nothing = True, True
+    sink.refused["ben@example.com"] = "550 5.1.1 unknown"
+    with make_app().app_context(), connect() as connection:
+        with pytest.raises(Permanent, match=r"^550 5\.1\.1"):
+            connection.deliver(message(recipient="ben@example.com"))
+        connection.deliver(message())
+    assert [mail.recipients for mail in sink.mails] == [["anna@example.com"]]
+    assert sink.emptied == 1
 
 
 def test_given_headers_stay_on_one_line(make_app: MakeApp, sink: Sink) -> None:
@@ -290,9 +343,9 @@ def test_a_header_that_would_break_is_refused(make_app: MakeApp, sink: Sink, val
     assert sink.mails == []
 
 
-def test_lines_that_begin_with_a_dot_arrive_whole(make_app: MakeApp, sink: Sink) -> None:
+def test_lines_that_begin_with_a_dot_arrive_whole(make_app: MakeApp, any_sink: Sink) -> None:
     send(make_app(), message(text=".\n..\n.x\n\n.\n"))
-    assert lines(sink.mails[0].text) == [".", "..", ".x", "", "."]
+    assert lines(any_sink.mails[0].text) == [".", "..", ".x", "", "."]
 
 
 def test_every_try_carries_the_same_message_id(make_app: MakeApp, sink: Sink) -> None:

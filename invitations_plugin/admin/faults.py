@@ -31,4 +31,4 @@ def faults() -> list[dict[str, Any]]:
 
 def is_held() -> bool:
     """Return whether all mail is held, for whom may look at the invitations."""
-    return host().is_staff() and host().may("view") and holding.is_held()
+    return host().is_staff() and may("view") and holding.is_held()

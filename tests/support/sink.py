@@ -73,8 +73,10 @@ class Sink:
     ``"DATA taken drop"``. ``refused`` holds the answers to
     addresses that are never taken. ``while_taking`` is called with each mail before its
     250, ``before_reply`` before any answer to a mail, and ``delay`` is how long one takes.
-    ``at_connect`` is said instead of a greeting. With ``tls`` it offers STARTTLS. With
-    ``heads_only`` it keeps no more than the headers of a hundred thousand mails.
+    ``at_connect`` is said instead of a greeting. With ``heads_only`` it keeps no more than the
+    headers of a hundred thousand mails. With ``tls`` it offers STARTTLS, with
+    ``pipelining`` it takes commands in one go; then ``waits_for_nothing`` makes it ask for
+    a message though it refused everybody, as RFC 2920 lets it, and ``emptied`` counts those.
     """
 
     mails: list[Mail] = field(default_factory=list)
@@ -91,6 +93,9 @@ class Sink:
     port: int = 0
     tls: ssl.SSLContext | None = None
     heads_only: bool = False
+    pipelining: bool = False
+    waits_for_nothing: bool = False
+    emptied: int = 0
     open: list[asyncio.WriteTransport] = field(default_factory=list)
 
     def __enter__(self) -> Sink:
@@ -120,6 +125,12 @@ class Sink:
     def to(self, address: str) -> list[Mail]:
         """Return the mails that one address got."""
         return [mail for mail in self.mails if address in mail.recipients]
+
+    async def handle_EHLO(
+        self, server: SMTP, session: Session, envelope: Envelope, name: str, offers: list[str]
+    ) -> list[str]:
+        session.host_name = name
+        return [*offers[:-1], "250-PIPELINING", offers[-1]] if self.pipelining else offers
 
     async def handle_AUTH(
         self, server: SMTP, session: Session, envelope: Envelope, args: list[str]
@@ -213,6 +224,16 @@ class _Server(SMTP):
         assert isinstance(transport, asyncio.WriteTransport)
         self.event_handler.open.append(transport)
         super().connection_made(transport)
+
+    async def smtp_DATA(self, arg: str) -> None:
+        """Take a message to nobody where the sink shall ask for one."""
+        sink: Sink = self.event_handler
+        if not sink.waits_for_nothing or self.envelope is None or self.envelope.rcpt_tos:
+            await super().smtp_DATA(arg)
+            return
+        await self.push("354 go on")
+        sink.emptied += await self._reader.readline() == b".\r\n"
+        await self.push("554 5.5.1 nobody to give it to")
 
     async def _handle_client(self) -> None:
         sink: Sink = self.event_handler

@@ -16,6 +16,7 @@ from werkzeug.test import TestResponse
 from invitations_plugin import delivery, jobs
 from invitations_plugin.cells import COLUMNS
 from invitations_plugin.database import session
+from invitations_plugin.line import Line
 from invitations_plugin.models import Export, History, Invitation, Job, Outbox
 from invitations_plugin.settings import override
 from sample_store import create_app, demo
@@ -193,10 +194,10 @@ class Store:
             override(db, name, value, scope, code)
             db.commit()
 
-    def deliver(self, limit: int | None = None) -> delivery.Report:
+    def deliver(self, limit: int | None = None, line: Line | None = None) -> delivery.Report:
         """Do what the worker does."""
         with self.app.app_context():
-            return delivery.deliver(limit)
+            return delivery.deliver(limit, line=line)
 
     def add_job(self, **values: Any) -> None:
         """Write a mass action of 5,000 rows straight into the table."""
