@@ -21,6 +21,8 @@ from .settings_cli import BY, settings
 from .smtp import describe
 from .workers import MOST_THREADS, Clock, expire_all, purge_all
 
+GRACE = 30.0  # seconds that a worker which shall end gives the mail server for its last answer
+
 
 class Commands(AppGroup):
     """Commands that say in one line what the database refused; exit code 1."""
@@ -116,12 +118,21 @@ def worker(threads: int | None) -> None:
 
     def stop(number: int, frame: Any) -> None:
         clock.stop()
+        signal.setitimer(signal.ITIMER_REAL, GRACE)
+
+    signal.signal(signal.SIGALRM, _give_up_waiting)
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
     click.echo("The worker sends invitations; Ctrl-C ends it.")
     clock.run()
+    signal.setitimer(signal.ITIMER_REAL, 0)
     click.echo("The worker has ended.")
+
+
+def _give_up_waiting(number: int, frame: Any) -> None:
+    """Break what a worker that shall end still waits for, as if its time were over."""
+    raise TimeoutError("The worker was told to end.")
 
 
 @commands.command()

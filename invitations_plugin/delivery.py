@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from . import circuit, mail_templates, mailboxes, notices, outbox, recovery
+from . import circuit, in_hand, mail_templates, mailboxes, notices, outbox, recovery
 from .accounts import has_account, inviter_is_active
 from .clock import now
 from .database import Busy, atomically, session
@@ -147,6 +147,7 @@ def _deliver_batch(
 ) -> None:
     """Send claimed rows, on a new connection whenever one breaks; give back the rest."""
     left = list(entries)
+    in_hand.take(entries[0].claim)
     try:
         while left and not stop():
             with line.connection() as connection:
@@ -156,6 +157,7 @@ def _deliver_batch(
         log.warning("The mail server is away: %s", error)
     finally:
         atomically(lambda: outbox.release(session(), left))
+        in_hand.drop(entries[0].claim)
 
 
 def _use_connection(

@@ -16,7 +16,7 @@ from queue import Empty, SimpleQueue
 
 from flask import Flask
 
-from . import alarms, delivery, exports, heartbeat, jobs, searchable
+from . import alarms, delivery, exports, heartbeat, in_hand, jobs, searchable
 from .database import atomically, session
 from .heartbeat import Heart
 from .lifecycle import expire_due
@@ -63,9 +63,24 @@ class Sender:
             self._calls.put(None)
 
     def stop(self) -> None:
-        """End after the message, or the chunk of a mass action, in hand."""
+        """End after the message, or the chunk of a mass action, in hand.
+
+        The other messages are let go at once: by a thread, for a signal's handler must not
+        use the database in the middle of what it interrupts.
+        """
+        self._ask_to_stop()
+        threading.Thread(target=self._let_go, name="invitations-end", daemon=True).start()
+
+    def _ask_to_stop(self) -> None:
         self.stop_asked = True
         self._calls.put(None)
+
+    def _let_go(self) -> None:
+        try:
+            with self.app.app_context():
+                atomically(lambda: in_hand.let_go(session()))
+        except Exception:  # they come back when their lease is over
+            log.exception("Messages in hand could not be given back at once")
 
     def run(self) -> None:
         """Look, wait, look again; no fault of one look ends the worker."""
@@ -135,10 +150,10 @@ class Clock(Sender):
             each.wake()
 
     def stop(self) -> None:
-        """End all of them after what each has in hand."""
-        super().stop()
+        """End all of them after what each has in hand; the rest is let go at once."""
         for each in self._others:
-            each.stop()
+            each._ask_to_stop()
+        super().stop()
 
     def run(self) -> None:
         """Work until told to stop, and wait for the others."""
@@ -184,9 +199,10 @@ class DeliveryThread(Clock):
 
     def end(self, timeout: float = 30.0) -> None:
         """Stop and wait, up to ``timeout`` seconds."""
-        self.stop()
+        self._ask_to_stop()
         atexit.unregister(self.end)
         if self.is_alive:
+            self._let_go()
             self._thread.join(timeout)
 
 

@@ -288,3 +288,18 @@ def test_what_was_sent_again_or_closed_meanwhile_does_not_come_back(
     store.deliver()
     assert store.invitation(friends[0]).mail_state == "failed"
     assert len(store.outbox()) == 4
+
+
+@IN_ONE
+def test_a_server_that_puts_off_everything_for_a_while_loses_nothing(
+    store: Store, sink: Sink, clock: time_machine.Traveller
+) -> None:
+    friends = blocked(store, sink, 6)
+    refuse(sink, *friends, reply="451 4.3.2 later")
+    for _ in range(10):
+        assert store.deliver().failed == 0
+        clock.shift(timedelta(minutes=1))
+    assert len(sink.asked_for) <= 3 * len(friends)
+    take_again(sink)
+    clock.shift(timedelta(minutes=36))
+    assert store.deliver().sent == 6

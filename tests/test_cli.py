@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -16,7 +18,7 @@ from invitations_plugin.database import engine
 from invitations_plugin.state import host
 
 from .support.outbox import many, queue, recipients, wait_for
-from .support.processes import flask_worker, start
+from .support.processes import environment, flask_worker, start
 from .support.rows import ago, one
 from .support.sink import Mail, Sink
 from .support.stores import MakeStore, Store
@@ -154,6 +156,46 @@ def test_a_worker_told_to_end_finishes_one_mail_and_gives_back_the_others(
         20 - len(sent)
     )
     assert store.deliver().sent == 20 - len(sent)
+
+
+@pytest.mark.parametrize("database", ["sqlite"])
+def test_a_worker_told_to_end_lets_go_of_the_others_while_one_still_leaves(
+    store: Store, sink: Sink
+) -> None:
+    queue(store, *many(5))
+    running = start(store, sink, "worker", PYTHONUNBUFFERED="1")
+
+    def tell_to_end(mail: Mail) -> None:
+        running.send_signal(signal.SIGTERM)
+        wait_for(lambda: [each.state for each in store.outbox()] == ["sending", *["queued"] * 4])
+
+    sink.while_taking = tell_to_end
+    with running:
+        said, complaints = running.communicate(timeout=60)
+    assert (running.returncode, "has ended" in said) == (0, True), complaints
+    assert recipients(sink) == many(1)
+    assert [(each.state, each.claim) for each in store.outbox()] == [("queued", None)] * 4
+
+
+IMPATIENT = (
+    "from invitations_plugin import cli; cli.GRACE = 0.3; from flask.cli import main; main()"
+)
+
+
+@pytest.mark.parametrize("database", ["sqlite"])
+def test_a_worker_told_to_end_does_not_wait_for_a_silent_server(store: Store, sink: Sink) -> None:
+    queue(store, *many(3))
+    sink.replies["DATA"] = ["silence"]
+    command = [sys.executable, "-c", IMPATIENT, "invitations", "worker"]
+    with subprocess.Popen(command, env=environment(store, sink), text=True) as running:
+        wait_for(lambda: len(sink.mails) + len(sink.asked_for) > 0)
+        running.send_signal(signal.SIGTERM)
+        assert running.wait(timeout=60) == 0
+    assert [(each.state, each.ambiguous) for each in store.outbox()] == [
+        ("queued", 1),
+        ("queued", 0),
+        ("queued", 0),
+    ]
 
 
 def has_search(store: Store) -> bool:

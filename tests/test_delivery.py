@@ -136,6 +136,28 @@ def test_a_server_that_is_away_burns_nothing(
     assert recipients(sink) == many(5)
 
 
+@pytest.mark.parametrize("database", ["sqlite"])
+def test_a_server_without_the_tls_that_is_wanted_gets_nothing_and_burns_nothing(
+    make_store: MakeStore, sink: Sink
+) -> None:
+    store = make_store(MAIL_USE_TLS=True, MAIL_USERNAME="shop", MAIL_PASSWORD="secret")
+    queue(store, *many(3))
+    report = store.deliver()
+    assert "STARTTLS" in str(report.unreachable)
+    assert (sink.logins, sink.asked_for) == ([], [])
+    assert [(each.state, each.tries) for each in store.outbox()] == [("queued", 0)] * 3
+
+
+@pytest.mark.parametrize("database", ["sqlite"])
+def test_a_refused_login_ends_the_run_and_burns_nothing(make_store: MakeStore, sink: Sink) -> None:
+    store = make_store(MAIL_USERNAME="shop", MAIL_PASSWORD="wrong")
+    queue(store, *many(3))
+    report = store.deliver()
+    assert "535" in str(report.unreachable)
+    assert sink.connections == 1
+    assert [(each.state, each.tries) for each in store.outbox()] == [("queued", 0)] * 3
+
+
 def test_a_server_that_hangs_up_after_each_mail_gets_each_once(store: Store, sink: Sink) -> None:
     queue(store, *many(5))
     sink.replies["DATA"] = ["250 drop"] * 5
@@ -251,7 +273,7 @@ def test_an_opted_out_mailbox_gets_nothing_and_its_sender_sees_sent(
 
 
 def test_a_new_mail_goes_before_those_tried_before(store: Store, sink: Sink) -> None:
-    queue(store, *many(3))
+    queue(store, *many(300))
     change_outbox(store, tries=1, due_at=ago(days=1))
     queue(store, ANNA)
     store.deliver(limit=1)
