@@ -119,9 +119,11 @@ def oldest(db: Session) -> datetime | None:
     row, at = Outbox, now()
     due = sa.select(sa.func.min(row.due_at))
     due = due.where(row.state == OutboxState.QUEUED, row.due_at <= at)
+    # By their ids, which an index has: SQLite would look through the whole table for a min().
+    held = sa.select(row.id).where(row.state.in_((OutboxState.CLAIMED, OutboxState.SENDING)))
     dead = sa.select(sa.func.min(row.lease_until))
-    dead = dead.where(row.state.in_((OutboxState.CLAIMED, OutboxState.SENDING)))
-    found = [db.scalar(due), db.scalar(dead.where(row.lease_until <= at))]
+    dead = dead.where(row.id.in_(held), row.lease_until <= at)
+    found = [db.scalar(due), db.scalar(dead)]
     return min((each for each in found if each is not None), default=None)
 
 

@@ -29,8 +29,7 @@ EMPTY = {
 }
 HINTS = {
     Place.PARKED: n_(
-        "Nobody knows whether these arrived: the line broke twice after they were handed over."
-        " Sent once more, such a mail may arrive a second time."
+        "Nobody knows whether these arrived. Sent once more, such a mail may arrive a second time."
     ),
     Place.FAILED: n_(
         "Open an invitation to see why, and to send it again. Who invited may invite a corrected"
@@ -69,8 +68,6 @@ def _troubles(sight: Sight) -> Iterator[tuple[str, str]]:
     troubles = sight.troubles
     if not sight.is_on:
         yield "info", gettext("Invitations are switched off: mail waits until they are on.")
-    if sight.is_held:
-        yield "info", gettext("All mail is held: it waits until an operator releases it.")
     if Trouble.REFUSED in troubles:
         yield "error", gettext("The mail server refuses: %(said)s", said=sight.refused)
     if Trouble.NO_WORKER in troubles:
