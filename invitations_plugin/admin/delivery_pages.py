@@ -11,7 +11,7 @@ from .. import backlog, heartbeat, scope, tries, watch
 from ..backlog import Backlog, Place
 from ..database import session
 from ..i18n import format_number, gettext
-from ..state import host
+from ..state import may
 from ..watch import Sight
 from ..watch_models import Worker
 from . import delivery_words as words
@@ -118,8 +118,8 @@ def _decisions() -> list[tuple[str, str]]:
 
 
 def _mail(row: Any) -> dict[str, Any]:
-    number, may_look = row.invitation_id, host().may("view")
-    is_linked = number is not None and may_look
+    number = row.invitation_id
+    is_linked = number is not None and may("view")
     return {
         "id": row.id,
         "number": number,
