@@ -16,6 +16,7 @@ from ..grid import (
     COLUMNS,
     DEFAULT_COLUMNS,
     DENSITIES,
+    FILTERS_ALONE,
     LAST,
     LOOKED_THROUGH,
     SIZES,
@@ -171,11 +172,18 @@ def filter_fields(column: Column, query: Query, called: Names) -> dict[str, Any]
 def filters_context(query: Query) -> dict[str, Any]:
     """Return the context of the page of all filters, and of what they are sorted by."""
     called = pages.names()
-    asked = {*query.filters, "sort", "dir"}
+    named = {**COLUMNS, **FILTERS_ALONE}
+    shown = [code for code, column in named.items() if column.kind != Kind.KEY]
+    asked = {"sort", "dir", *(name for code in shown for name in named[code].filters)}
     return {
         "columns": [
-            {"code": code, "label": gettext(text), **filter_fields(COLUMNS[code], query, called)}
-            for code, text in words.COLUMNS.items()
+            {
+                "code": code,
+                "label": gettext(words.COLUMNS.get(code) or words.FILTERS[code]),
+                "is_shown": code in COLUMNS,
+                **filter_fields(named[code], query, called),
+            }
+            for code in shown
         ],
         "sort": query.sort,
         "dir": "desc" if query.descending else "asc",

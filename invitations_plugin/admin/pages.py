@@ -13,13 +13,14 @@ from flask import request, url_for
 from .. import scope
 from ..bulk import ACTIONS
 from ..exporting import FORMATS
-from ..grid import COLUMN_OF, Column, Kind
+from ..grid import COLUMN_OF, INVITED_BY_STAFF, Column, Kind
 from ..host import Website
 from ..i18n import format_number, gettext, locale
 from ..models import Status
 from ..state import host
 from . import words
 from .faults import faults
+from .report_words import BOUGHT
 
 CONFIGURATION_PAGES = (
     "configuration",
@@ -117,9 +118,19 @@ def filter_text(name: str, text: str, called: Names) -> str:
         shown = _day_text(text)
     elif column is not None and column.kind == Kind.CHOICE:
         shown = dict(choices(column, called)).get(text, text)
+    elif column is not None and column.kind == Kind.KEY:
+        shown = _customer_name(text)
     return gettext(
         "%(label)s: %(value)s", label=gettext(words.FILTERS.get(name, name)), value=shown
     )
+
+
+def _customer_name(key: str) -> str:
+    """Return what the store calls a customer; who is there no more is a key."""
+    if key == INVITED_BY_STAFF:
+        return gettext("Store")
+    customer = host().customers([key]).get(key)
+    return host().name(customer) or key if customer is not None else key
 
 
 def _day_text(text: str) -> str:
@@ -136,6 +147,8 @@ def choices(column: Column, called: Names) -> list[tuple[str, str]]:
         "mail": words.MAIL_LABELS,
         "website": {code: name for code, name in called.websites.items() if scope.includes(code)},
         "group": called.groups,
+        "store_view": dict(store_view_choices()) if column.code == "store_view" else {},
+        "purchased": BOUGHT,
     }
     is_ours = column.values is not None
     return [
