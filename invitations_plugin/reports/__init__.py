@@ -1,0 +1,60 @@
+"""What invitations bring: figures for periods of days. Nothing here knows a page.
+
+:func:`read_period` turns what somebody typed into a :class:`Period`; the reports take one:
+:func:`invitations`, :func:`conversions` with :func:`behaviour`, and :func:`customers`.
+:func:`tree` is about one customer.
+"""
+
+from __future__ import annotations
+
+from .conversions import (
+    Behaviour,
+    Conversions,
+    Money,
+    Spread,
+    behaviour,
+    conversions,
+    has_purchases,
+)
+from .customers import SORTS, CustomersPage, Inviter, Node, customers, tree
+from .figures import Counts, Line, Report, invitations
+from .periods import (
+    MOST_INTERVALS,
+    PRESETS,
+    UNITS,
+    Asked,
+    Interval,
+    Period,
+    preset,
+    reachable,
+    read_period,
+)
+
+__all__ = [
+    "MOST_INTERVALS",
+    "PRESETS",
+    "SORTS",
+    "UNITS",
+    "Asked",
+    "Behaviour",
+    "Conversions",
+    "Counts",
+    "CustomersPage",
+    "Interval",
+    "Inviter",
+    "Line",
+    "Money",
+    "Node",
+    "Period",
+    "Report",
+    "Spread",
+    "behaviour",
+    "conversions",
+    "customers",
+    "has_purchases",
+    "invitations",
+    "preset",
+    "reachable",
+    "read_period",
+    "tree",
+]
