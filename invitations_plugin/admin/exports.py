@@ -121,6 +121,7 @@ def _line(export: Export) -> dict[str, Any]:
 def _context(export: Export) -> dict[str, Any]:
     """Return the context of the page of one export."""
     state, filters = kept.state_of(export), filters_of(export.selection)
+    arguments = arguments_of(export.selection, g.inv_view.timezone)
     can_download = _is_own(export) and is_offered(export.format)
     return {
         "export": _line(export)
@@ -141,7 +142,7 @@ def _context(export: Export) -> dict[str, Any]:
             "started_at": export.started_at,
             "ended_at": export.ended_at,
         },
-        "grid_url": url_for("invitations_admin.grid", **arguments_of(export.selection, g.inv_view.timezone)),
+        "grid_url": url_for("invitations_admin.grid", **arguments),
     }
 
 

@@ -34,6 +34,7 @@ from ..state import host, state
 from . import pages, words
 from .grid_rows import row_html
 from .pages import Names
+from .report_links import origin
 
 NONE: Final = "0"  # in place of a saved view's id: no view, not even the one to start with
 # What sorts from its end first: the newest, the latest.
@@ -69,10 +70,11 @@ class Links:
 def grid_context(query: Query, page: Page, view: SavedView | None) -> dict[str, Any]:
     """Return the context of the grid's template."""
     called, links = pages.names(), Links(query)
+    view_of_days = replace(g.inv_view, timezone=query.zone or g.inv_view.timezone)
     actions = pages.actions()
     shown = {name for code in query.columns for name in COLUMNS[code].filters}
     return {
-        "rows": row_html(page.rows, query.columns, called, g.inv_view, can_act=bool(actions)),
+        "rows": row_html(page.rows, query.columns, called, view_of_days, can_act=bool(actions)),
         "columns": _columns(query, links, called),
         "is_usual": tuple(query.columns) == DEFAULT_COLUMNS,
         "chips": [_chip(name, query, links, called) for name in query.in_force()],
@@ -83,6 +85,8 @@ def grid_context(query: Query, page: Page, view: SavedView | None) -> dict[str, 
         "is_comfortable": query.density != DENSITIES[0],
         "pager": _pager(query, page, links),
         "search_on": _search_on(query, page, links),
+        "origin": origin(query.report) if query.report else None,
+        "zone": query.zone,
         "panels": _panels(query),
         "saved": _saved(query, view),
         "actions": actions,

@@ -87,6 +87,7 @@ def _context(job: Job) -> dict[str, Any]:
     is_open, is_done = job.state in background.OPEN, job.state == JobState.DONE
     may_stop = host().may(ACTIONS[job.action].right)
     filters = filters_of(job.selection)
+    arguments = arguments_of(job.selection, g.inv_view.timezone)
     return {
         "job": _line(job)
         | {
@@ -107,7 +108,7 @@ def _context(job: Job) -> dict[str, Any]:
             if is_done and job.total > job.done
             else "",
         },
-        "grid_url": url_for("invitations_admin.grid", **arguments_of(job.selection, g.inv_view.timezone)),
+        "grid_url": url_for("invitations_admin.grid", **arguments),
     }
 
 

@@ -37,6 +37,13 @@ TEMPLATE_PAGES = (
     "template_versions",
     "template_version",
 )
+REPORT_PAGES = (
+    "report_invitations",
+    "report_customers",
+    "report_conversions",
+    "report_tree",
+    "report_glance",
+)
 GRID_PAGES = ("grid", "columns", "filters", "saved_views", "detail", "actions", "new")
 EXPORT = "export_"  # with a format behind it, the value of an action
 
@@ -71,9 +78,10 @@ def names() -> Names:
 
 def frame() -> dict[str, Any]:
     """Return what every page of the back office shows around its content."""
-    may_look = host().is_staff() and host().may("view") and scope.is_somewhere()
+    is_reader = host().is_staff() and scope.is_somewhere()
+    may_look = is_reader and host().may("view")
     return {
-        "inv_nav": _navigation() if may_look else [],
+        "inv_nav": _navigation() if is_reader else [],
         "inv_faults": faults,  # asked by whole pages only
         "inv_user": host().staff_key()[1],
         "inv_exit_url": host().home_url(),
@@ -87,6 +95,7 @@ def _navigation() -> list[NavItem]:
         (gettext("Invitations"), "grid", GRID_PAGES, "view"),
         (gettext("Mass Actions"), "jobs", ("jobs", "job"), "view"),
         (gettext("Exports"), "exports", ("exports", "export"), "export"),
+        (gettext("Reports"), "report_invitations", REPORT_PAGES, "report"),
         (gettext("Configuration"), "configuration", CONFIGURATION_PAGES, "configure"),
         (gettext("Email Templates"), "templates", TEMPLATE_PAGES, "configure"),
     )

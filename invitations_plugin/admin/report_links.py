@@ -57,7 +57,9 @@ class Asking:
         kept = self.as_arguments() | changes
         if report and report != self.report:
             kept = {name: kept[name] for name in ("store", "from", "to", "by") if name in kept}
-        chosen = {name: text for name, text in kept.items() if text != DEFAULTS.get(name, "")}
+        chosen: dict[str, Any] = {
+            name: text for name, text in kept.items() if text != DEFAULTS.get(name, "")
+        }
         return url_for(f"invitations_admin.{endpoint(report or self.report)}", **chosen)
 
 
@@ -87,8 +89,9 @@ def presets(asking: Asking, period: Period) -> list[tuple[str, str, bool]]:
     found = []
     for name in PRESETS:
         chosen = preset(name, period)
-        is_current = (chosen.first, chosen.last, chosen.by) == (period.first, period.last, period.by)
-        url = asking.url(**chosen.as_arguments(), page="1")
+        arguments = chosen.as_arguments()
+        is_current = arguments == period.as_arguments()
+        url = asking.url(**arguments, page="1")
         found.append((gettext(words.PRESETS[name]), url, is_current))
     return found
 
@@ -143,6 +146,12 @@ def origin(text: str) -> Origin | None:
 def last_days() -> str:
     """Return the address of what the small plots on the grid's page are of."""
     return url_for(f"invitations_admin.{endpoint('invitations')}")
+
+
+def scope_name(scope: str) -> str:
+    """Return what the store calls what a report is about."""
+    named = [name for _, group in stores(scope) for _, name, is_chosen in group if is_chosen]
+    return named[0]
 
 
 def stores(period_scope: str) -> Sequence[tuple[str, Sequence[tuple[str, str, bool]]]]:

@@ -14,7 +14,7 @@ from ..grid import Bought
 from ..i18n import format_number, gettext, locale, n_, ngettext
 from ..reports import MOST_INTERVALS, Counts, Interval, Money
 
-NO_RATE: Final = "–"
+NO_RATE: Final = "\u2013"
 REPORTS: Final = {
     "invitations": n_("Invitations"),
     "customers": n_("Invited Customers"),
@@ -68,7 +68,8 @@ def rate_text(rate: float | None) -> str:
     """Return a rate in percent, a dash where it has no base."""
     if rate is None:
         return NO_RATE
-    return str(format_percent(round(rate, 3), locale=locale(), decimal_quantization=False))
+    pattern = locale().percent_formats[None].pattern.replace("0", "0.0", 1)
+    return str(format_percent(rate, pattern, locale()))
 
 
 def quotient_text(value: float | None) -> str:
@@ -161,3 +162,19 @@ def folded_text(by: str, number: int) -> str:
 def found_text(number: int) -> str:
     """Say how many lines the customers' report has."""
     return ngettext("%(num)s line", "%(num)s lines", number)
+
+
+def more_text(number: int) -> str:
+    """Say how many of a customer's invitees are not shown."""
+    return ngettext("and %(num)s more", "and %(num)s more", number)
+
+
+def left_out_text(shown: int, total: int) -> str:
+    """Say that a file has not every line, "" where it has."""
+    if shown >= total:
+        return ""
+    return gettext(
+        "The first %(shown)s of %(total)s lines",
+        shown=format_number(shown),
+        total=format_number(total),
+    )

@@ -88,7 +88,7 @@ _ALL: Final = (
 _FILTERS_ALONE: Final = (
     Column("store_view", Kind.CHOICE, "store_view"),
     Column("inviter_key", Kind.KEY, "inviter_key"),
-    Column("purchased", Kind.CHOICE, "customer_key", values=Bought),
+    Column("purchased", Kind.CHOICE, "id", values=Bought),
 )
 COLUMNS: Final[Mapping[str, Column]] = {column.code: column for column in _ALL}
 FILTERS_ALONE: Final[Mapping[str, Column]] = {column.code: column for column in _FILTERS_ALONE}

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from .. import scope
 from ..models import Invitation
-from .columns import COLUMN_OF, COLUMNS, DEFAULT_COLUMNS, FILTERS, Column, Kind
+from .columns import COLUMN_OF, COLUMNS, DEFAULT_COLUMNS, FILTERS, Bought, Column, Kind
 
 SIZES: Final = (20, 30, 50, 100, 200)
 DENSITIES: Final = ("dense", "comfortable")
@@ -30,6 +30,8 @@ SIGNS: Final[Mapping[str, Callable[[Any, Any], sa.ColumnElement[bool]]]] = {
     "<": operator.lt,
     "in": lambda column, values: column.in_(values),
 }
+# The invitations that led to a purchase; the reports keep them.
+PURCHASES: Final = sa.table("invitations_purchase", sa.column("invitation_id"))
 BEHIND_ALL = "\U0010ffff"
 SHORTEST_PART = 3  # letters that an address is searched for anywhere; fewer begin it
 # As both databases fold: a letter beyond ASCII stays what it is.
@@ -38,7 +40,7 @@ FOLDED: Final = str.maketrans(ascii_uppercase, ascii_lowercase)
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """One filter, read: ``sign`` is one of :data:`SIGNS`, ``begins`` or ``contains``."""
+    """One filter, read: ``sign`` is one of :data:`SIGNS`, ``begins``, ``contains``, ``bought``."""
 
     column: Column
     sign: str
@@ -47,6 +49,9 @@ class Condition:
     def as_sql(self, source: Any = Invitation) -> sa.ColumnElement[bool]:
         """Return the filter as SQL, of the invitations or the columns of a subquery."""
         value = self.column.value(source)
+        if self.sign == "bought":
+            has_bought: sa.ColumnElement[bool] = value.in_(sa.select(PURCHASES.c.invitation_id))
+            return has_bought if self.value else ~has_bought
         lowered = sa.func.lower(value)
         if self.sign in SIGNS:
             is_text = self.column.kind == Kind.TEXT
@@ -200,6 +205,8 @@ def _condition(name: str, text: str, zone: ZoneInfo) -> Condition:
         return _part(column, text)
     if column.values is not None and text not in list(column.values):
         raise BadFilter("choice")
+    if column.values is Bought:
+        return Condition(column, "bought", text == Bought.YES)
     return Condition(column, "=", text)
 
 
