@@ -14,7 +14,6 @@ from .conversions import (
     Spread,
     behaviour,
     conversions,
-    has_purchases,
 )
 from .customers import SORTS, CustomersPage, Inviter, Node, customers, tree
 from .figures import Counts, Line, Report, invitations
@@ -29,6 +28,7 @@ from .periods import (
     reachable,
     read_period,
 )
+from .purchases import has_purchases
 
 __all__ = [
     "MOST_INTERVALS",

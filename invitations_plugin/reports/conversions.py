@@ -9,10 +9,9 @@ from decimal import Decimal
 
 from sqlalchemy.orm import Session
 
-from ..host import Host
-from ..state import host
 from .figures import Report, invitations
 from .periods import Period
+from .purchases import has_purchases
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,15 +82,40 @@ class Behaviour:
         return self.invitations / self.inviters if self.inviters else None
 
 
-def has_purchases() -> bool:
-    """Return whether the store tells of purchases."""
-    return type(host()).purchases is not Host.purchases
-
-
 def conversions(db: Session, period: Period) -> Conversions:
     """Return what was bought by those who accepted, in the interval they were invited in."""
     report = invitations(db, period)
-    return Conversions(report, {}, [], None, has_purchases())
+    money: dict[int, list[Money]] = {}
+    for place, *bought in _bought(db, period):
+        money.setdefault(place, []).append(_money(*bought))
+    totals = _totals(each for line in money.values() for each in line)
+    return Conversions(report, money, totals, as_of(db), has_purchases())
+
+
+def _bought(db: Session, period: Period) -> Iterable[Sequence[Any]]:
+    """Return place, currency, orders and amount of the intervals that have any, in order."""
+    among, row = spans(db, period.intervals), InvitationPurchase
+    here = sa.and_(row.sent_at >= among.c.begins, row.sent_at < among.c.ends)
+    sums = [sa.cast(sa.func.sum(each), sa.BigInteger) for each in (row.orders, row.amount)]
+    return db.execute(
+        sa.select(among.c.place, row.currency, *sums)
+        .select_from(among.join(row, here))
+        .where(*period.within(row))
+        .group_by(among.c.place, row.currency)
+        .order_by(among.c.place, row.currency)
+    )
+
+
+def _money(currency: str, orders: int, amount: int) -> Money:
+    return Money(currency, orders, as_amount(amount))
+
+
+def _totals(parts: Iterable[Money]) -> list[Money]:
+    summed: dict[str, tuple[int, Decimal]] = {}
+    for each in parts:
+        orders, revenue = summed.get(each.currency, (0, Decimal()))
+        summed[each.currency] = orders + each.orders, revenue + each.revenue
+    return [Money(currency, *sums) for currency, sums in sorted(summed.items())]
 
 
 def behaviour(db: Session, period: Period) -> Behaviour:
@@ -99,4 +123,20 @@ def behaviour(db: Session, period: Period) -> Behaviour:
 
     Times are from the first mail on. Percentiles are those of one that really happened.
     """
-    return Behaviour(0, 0, 0, 0, None, None)
+    whole = period.whole
+    sent = [I.sent_at >= whole.begins, I.sent_at < whole.ends, *period.within(I)]
+    accepted = [*sent, I.status == Status.ACCEPTED]
+    inviters = sa.select(sa.func.count(I.inviter_key.distinct()), sa.func.count())
+    number, made = db.execute(inviters.where(*sent, I.inviter_key != "")).one()
+    other = aliased(I)
+    invites = sa.exists().where(other.inviter_key == I.customer_key, other.sent_at.is_not(None))
+    counted = sa.select(sa.func.count(), sa.func.sum(sa.case((invites, 1), else_=0)))
+    registered, inviting = db.execute(counted.where(*accepted)).one()
+    return Behaviour(
+        number,
+        made,
+        registered,
+        inviting or 0,
+        _spread(db, sa.select((I.registered_at - I.sent_at)).where(*accepted)),
+        None,
+    )

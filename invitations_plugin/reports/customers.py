@@ -10,10 +10,10 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from ..models import Invitation, Status
+from ..models import Invitation
 from ..state import host
 from .conversions import Money
-from .counting import is_now
+from .counting import row_sums
 from .figures import Counts
 from .periods import Interval, Period
 from .spans import spans
@@ -129,10 +129,7 @@ def _cells(db: Session, period: Period, search: str) -> sa.Subquery:
             I.inviter_key,
             sa.func.max(I.inviter_name).label("name"),
             sa.func.max(I.inviter_email).label("email"),
-            sa.func.count().label("sent"),
-            is_now(Status.ACCEPTED).label("accepted"),
-            is_now(Status.DISCARDED).label("discarded"),
-            sa.literal(0).label("purchased"),
+            *row_sums(),
             sa.literal(0).label("revenue"),
         )
         .select_from(among.join(I, sa.and_(I.sent_at >= among.c.begins, I.sent_at < among.c.ends)))
