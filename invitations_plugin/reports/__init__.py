@@ -15,7 +15,7 @@ from .conversions import (
     behaviour,
     conversions,
 )
-from .customers import SORTS, CustomersPage, Inviter, Node, customers, tree
+from .customers import SORTS, CustomersPage, Inviter, customers
 from .figures import Counts, Line, Report, invitations
 from .periods import (
     MOST_INTERVALS,
@@ -29,6 +29,7 @@ from .periods import (
     read_period,
 )
 from .purchases import has_purchases
+from .tree import Node, tree
 
 __all__ = [
     "MOST_INTERVALS",
