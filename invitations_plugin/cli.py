@@ -15,6 +15,7 @@ from . import delivery, jobs, migrations
 from .cli_export import export
 from .database import Busy
 from .doctor import examine, notices
+from .reports import keeping
 from .settings_cli import settings
 from .smtp import describe
 from .workers import Clock, expire_all, purge_all
@@ -64,9 +65,10 @@ def downgrade(revision: str) -> None:
 @commands.command()
 @click.option("--limit", type=click.IntRange(1), help="Send at most this many messages.")
 def deliver(limit: int | None) -> None:
-    """Do what is due now: mass actions, then mail. Exit code 1 when the server is away."""
+    """Do what is due now: mass actions, mail, figures. Exit code 1 when the server is away."""
     jobs.run_all()
     report = delivery.deliver(limit)
+    keeping.keep()
     click.echo(
         f"{report.sent} sent, {report.deferred} to be tried again,"
         f" {report.failed} failed, {report.skipped} skipped"

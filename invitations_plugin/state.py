@@ -31,6 +31,7 @@ class State:
     mail_templates: Environment | None = None
     row_templates: dict[Any, Template] = field(default_factory=dict)
     thread: DeliveryThread | None = None
+    ask_after: float = 0.0  # when a store that could not tell of purchases is asked again
 
 
 def state() -> State:

@@ -21,6 +21,7 @@ from .database import atomically, session
 from .lifecycle import expire_due
 from .models import Invitation
 from .purging import purge_due
+from .reports import keeping
 from .settings import forget as forget_settings
 from .state import State
 from .throttle import forget
@@ -80,7 +81,8 @@ class Clock:
             atomically(lambda: jobs.forget(session()))
             atomically(lambda: exports.forget(session()))
             settle_search()
-        is_done = jobs.run_all(self._after(TURN))
+        is_done = keeping.keep(self._after(TURN))
+        is_done = jobs.run_all(self._after(TURN)) and is_done
         if time.monotonic() >= self._next_mail:
             is_over = self._after(MAIL_TURN if is_done else TURN)
             report = delivery.deliver(stop=is_over)

@@ -14,9 +14,8 @@ from .conversions import (
     Spread,
     behaviour,
     conversions,
-    has_purchases,
 )
-from .customers import SORTS, CustomersPage, Inviter, Node, customers, tree
+from .customers import SORTS, CustomersPage, Inviter, customers
 from .figures import Counts, Line, Report, invitations
 from .periods import (
     MOST_INTERVALS,
@@ -29,6 +28,8 @@ from .periods import (
     reachable,
     read_period,
 )
+from .purchases import has_purchases
+from .tree import Node, tree
 
 __all__ = [
     "MOST_INTERVALS",

@@ -1,20 +1,27 @@
-"""Who invites: the customers who sent in each interval, and the tree of whom they brought."""
+"""Who invites: the customers who sent in each interval, and whom they brought."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from ..models import Invitation, Status
+from ..clock import now
+from ..editing import day_of
+from ..grid.query import FOLDED
+from ..lifecycle import ERASED
+from ..models import Invitation
 from ..state import host
-from .conversions import Money
-from .counting import is_now
+from .conversions import Money, money_of, purchase_sums
+from .counting import from_figures, row_sums
 from .figures import Counts
+from .folding import COUNTS
+from .models import FigureDelta, InvitationPurchase, InviterFigure
 from .periods import Interval, Period
 from .spans import spans
 
@@ -32,7 +39,7 @@ SORTS: Final = (
 )
 SIZE: Final = 50
 MOST_PAGES: Final = 200
-DEEPEST, WIDEST, MOST_NODES = 3, 50, 300
+NAMED: Final = ("name", "email")  # sorted by what stands in the rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,25 +74,6 @@ class CustomersPage:
     sums: Counts
 
 
-@dataclass(frozen=True, slots=True)
-class Node:
-    """Somebody in a customer's tree, with the invitees who became customers below.
-
-    ``more`` is how many of those are not shown; ``sent_at`` and ``accepted_at`` are in UTC,
-    None for the customer whose tree it is.
-    """
-
-    key: str
-    name: str
-    email: str
-    counts: Counts
-    sent_at: datetime | None = None
-    accepted_at: datetime | None = None
-    money: Sequence[Money] = ()
-    invitees: Sequence[Node] = field(default_factory=list)
-    more: int = 0
-
-
 def customers(
     db: Session,
     period: Period,
@@ -98,43 +86,100 @@ def customers(
     """Return a page of who sent invitations, interval by interval.
 
     Sorted by one of :data:`SORTS`, ``asc`` or ``desc``; ties by the number sent, then the key.
+    By month and by year it is read from figures, unless names are looked at.
 
     :param search: a part of name or address in any case, or a whole key.
     """
-    cells = _cells(db, period, search)
-    sums = [sa.func.coalesce(sa.func.sum(cells.c[name]), 0) for name in Counts._fields]
+
+    def read(cells: sa.Subquery) -> CustomersPage:
+        return _page(db, period, cells, _Order(sort, direction), max(1, page), size)
+
+    if search or sort in NAMED or not _is_by_month(period):
+        return read(_counted(db, period, search, with_names=sort in NAMED))
+    return from_figures(
+        db,
+        period,
+        lambda db, period: read(_kept(db, period)),
+        lambda db, period: read(_counted(db, period, "", with_names=False)),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Order:
+    """What a page is sorted by."""
+
+    sort: str
+    direction: str
+
+    def by(self, cells: sa.Subquery, revenue: sa.ColumnElement[Any]) -> list[Any]:
+        names = {"interval": "place", "key": "inviter_key"}
+        column = revenue if self.sort == "revenue" else cells.c[names.get(self.sort, self.sort)]
+        first = (
+            column.asc().nulls_first() if self.direction == "asc" else column.desc().nulls_last()
+        )
+        return [first, cells.c.sent.desc(), cells.c.inviter_key, cells.c.place]
+
+
+def _page(
+    db: Session, period: Period, cells: sa.Subquery, order: _Order, page: int, size: int
+) -> CustomersPage:
+    sums = [sa.func.coalesce(sa.func.sum(cells.c[name]), 0) for name in COUNTS]
     total, *summed = db.execute(sa.select(sa.func.count(), *sums).select_from(cells)).one()
     pages = min(max(1, -(-total // size)), MOST_PAGES)
-    page = min(max(1, page), pages)
-    chosen = cells.c[{"interval": "place", "key": "inviter_key"}.get(sort, sort)]
-    order = [chosen.asc() if direction == "asc" else chosen.desc(), cells.c.sent.desc()]
-    query = sa.select(cells).order_by(*order, cells.c.inviter_key, cells.c.place)
-    found = db.execute(query.limit(size).offset((page - 1) * size)).all()
-    return CustomersPage(_named(period, found), page, pages, total, Counts(*map(int, summed)))
+    page = min(page, pages)
+    query = sa.select(cells)
+    revenue: sa.ColumnElement[Any] = sa.literal(0)
+    if order.sort == "revenue":
+        bought = _revenue(db, period)
+        same = sa.and_(bought.c.place == cells.c.place, bought.c.inviter_key == cells.c.inviter_key)
+        query, revenue = query.outerjoin_from(cells, bought, same), bought.c.amount
+    found = query.order_by(*order.by(cells, revenue)).limit(size).offset((page - 1) * size)
+    rows = _named(db, period, db.execute(found).all())
+    return CustomersPage(rows, page, pages, total, Counts(*map(int, summed)))
 
 
-def _cells(db: Session, period: Period, search: str) -> sa.Subquery:
+def _is_by_month(period: Period) -> bool:
+    """Return whether a period is made of whole months, as far as anything happened in them."""
+    today = day_of(now(), period.timezone)
+    is_whole = period.last >= today or (period.last + timedelta(days=1)).day == 1
+    return period.by in ("month", "year") and period.first.day == 1 and is_whole
+
+
+def _kept(db: Session, period: Period) -> sa.Subquery:
+    """Return place, key and counts of each inviter from the figures, folded or not."""
+    among, row, delta = spans(db, period.intervals), InviterFigure, FigureDelta
+    folded = (
+        sa.select(among.c.place, row.inviter_key, *(getattr(row, name) for name in COUNTS))
+        .select_from(among.join(row, row.month.between(among.c.first, among.c.last)))
+        .where(row.timezone == period.timezone, *period.within(row))
+    )
+    here = sa.and_(delta.sent_at >= among.c.begins, delta.sent_at < among.c.ends)
+    fresh = (
+        sa.select(among.c.place, delta.inviter_key, *(getattr(delta, name) for name in COUNTS))
+        .select_from(among.join(delta, here))
+        .where(*period.within(delta))
+    )
+    both = sa.union_all(folded, fresh).subquery()
+    keys = [both.c.place, both.c.inviter_key]
+    sums = [sa.cast(sa.func.sum(both.c[name]), sa.Integer).label(name) for name in COUNTS]
+    query = sa.select(*keys, *sums).group_by(*keys).having(sa.func.sum(both.c.sent) > 0)
+    return query.subquery("cell")
+
+
+def _counted(db: Session, period: Period, search: str, *, with_names: bool) -> sa.Subquery:
+    """Return the same from the rows."""
     among = spans(db, period.intervals)
     conditions = period.within(I)
     if search:
-        folded = search.lower()
         part = [
-            sa.func.lower(column).contains(folded, autoescape=True)
+            sa.func.lower(column).contains(search.translate(FOLDED), autoescape=True)
             for column in (I.inviter_name, I.inviter_email)
         ]
         conditions.append(sa.or_(*part, I.inviter_key == search))
+    names = {"name": I.inviter_name, "email": I.inviter_email} if with_names else {}
+    named = [sa.func.max(sa.func.lower(column)).label(name) for name, column in names.items()]
     return (
-        sa.select(
-            among.c.place,
-            I.inviter_key,
-            sa.func.max(I.inviter_name).label("name"),
-            sa.func.max(I.inviter_email).label("email"),
-            sa.func.count().label("sent"),
-            is_now(Status.ACCEPTED).label("accepted"),
-            is_now(Status.DISCARDED).label("discarded"),
-            sa.literal(0).label("purchased"),
-            sa.literal(0).label("revenue"),
-        )
+        sa.select(among.c.place, I.inviter_key, *row_sums(), *named)
         .select_from(among.join(I, sa.and_(I.sent_at >= among.c.begins, I.sent_at < among.c.ends)))
         .where(*conditions)
         .group_by(among.c.place, I.inviter_key)
@@ -142,26 +187,63 @@ def _cells(db: Session, period: Period, search: str) -> sa.Subquery:
     )
 
 
-def _named(period: Period, found: Sequence[Any]) -> list[Inviter]:
-    """Return rows with the names that the store has now, or those that were kept."""
-    known = host().customers({each.inviter_key for each in found if each.inviter_key})
-    rows = []
-    for each in found:
-        customer = known.get(each.inviter_key)
-        name, email, group = each.name, each.email or "", ""
-        if customer is not None:
-            name, email = host().name(customer), host().email(customer)
-            group = host().group(customer)
-        counts = Counts(each.sent, each.accepted, each.discarded, each.purchased)
-        interval = period.intervals[each.place]
-        rows.append(Inviter(interval, each.inviter_key, name, email, group, counts))
-    return rows
+def _purchases(db: Session, period: Period) -> tuple[sa.Subquery, sa.Join]:
+    """Return the intervals, and what to select purchases of their inviters from."""
+    among, row = spans(db, period.intervals), InvitationPurchase
+    here = sa.and_(row.sent_at >= among.c.begins, row.sent_at < among.c.ends)
+    return among, among.join(row, here).join(I, I.id == row.invitation_id)
 
 
-def tree(db: Session, key: str) -> Node | None:
-    """Return whom a customer brought, whom they brought, and so on; None for nobody's key.
+def _revenue(db: Session, period: Period) -> sa.Subquery:
+    """Return place, key and amount, whatever the currencies, of the inviters who have any."""
+    among, joined = _purchases(db, period)
+    keys = [among.c.place, I.inviter_key]
+    amount = sa.func.sum(InvitationPurchase.amount).label("amount")
+    query = sa.select(*keys, amount).select_from(joined).where(*period.within(I))
+    return query.group_by(*keys).subquery("bought")
 
-    At most :data:`DEEPEST` steps below the customer, :data:`WIDEST` invitees of each and
-    :data:`MOST_NODES` in all; only what the reader's websites have.
-    """
-    return None
+
+def _money(
+    db: Session, period: Period, keys: Collection[str]
+) -> Mapping[tuple[int, str], Sequence[Money]]:
+    """Return what was bought by place and inviter, of some inviters."""
+    row = InvitationPurchase
+    among, joined = _purchases(db, period)
+    cell = [among.c.place, I.inviter_key, row.currency]
+    query = sa.select(*cell, *purchase_sums()).select_from(joined).where(*period.within(I))
+    found: dict[tuple[int, str], list[Money]] = defaultdict(list)
+    for place, key, *bought in db.execute(
+        query.where(I.inviter_key.in_(keys)).group_by(*cell).order_by(*cell)
+    ):
+        found[place, key].append(money_of(*bought))
+    return found
+
+
+def _named(db: Session, period: Period, found: Sequence[Any]) -> list[Inviter]:
+    keys = {each.inviter_key for each in found}
+    people, money = named(db, keys), _money(db, period, keys)
+    return [
+        Inviter(
+            period.intervals[each.place],
+            each.inviter_key,
+            *people[each.inviter_key],
+            Counts(*(getattr(each, name) for name in COUNTS)),
+            money.get((each.place, each.inviter_key), ()),
+        )
+        for each in found
+    ]
+
+
+def named(db: Session, keys: Collection[str]) -> Mapping[str, tuple[str, str, str]]:
+    """Return name, address and group of inviters: those of now, or those that were kept."""
+    store = host()
+    people = store.customers([key for key in keys if key and not key.startswith(ERASED)])
+    found = {
+        key: (store.name(each), store.email(each), store.group(each))
+        for key, each in people.items()
+    }
+    latest = sa.select(sa.func.max(I.id)).where(I.inviter_key.in_(set(keys) - set(found)))
+    kept = sa.select(I.inviter_key, I.inviter_name, I.inviter_email)
+    for key, name, email in db.execute(kept.where(I.id.in_(latest.group_by(I.inviter_key)))):
+        found[key] = (name, email or "", "")
+    return {key: found.get(key, ("", "", "")) for key in keys}

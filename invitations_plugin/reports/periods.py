@@ -93,6 +93,17 @@ class Period:
             found.append(table.store_view == code)
         return found
 
+    def store_views(self) -> Sequence[str]:
+        """Return the codes of the store views that are asked for, of those the store has."""
+        kind, _, code = self.scope.partition(":")
+        return [
+            view.code
+            for website in host().websites()
+            for view in website.store_views
+            if self.websites is None or website.code in self.websites
+            if not kind or code == (website.code if kind == WEBSITE else view.code)
+        ]
+
     def as_arguments(self) -> dict[str, str]:
         """Return the arguments of the address that leads here."""
         return {
@@ -176,8 +187,9 @@ def preset(name: str, period: Period) -> Period:
 
 
 def _default_view() -> StoreView:
-    websites = reachable() or host().websites()
-    return websites[0].store_views[0]
+    """Return the store view whose days are those of all websites, or of a reader's only one."""
+    own, everywhere = reachable(), host().websites()
+    return (own if len(own) == 1 else everywhere)[0].store_views[0]
 
 
 def _read_scope(text: str) -> tuple[str, StoreView]:
