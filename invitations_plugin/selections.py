@@ -39,7 +39,7 @@ def read(kept: Mapping[str, Any]) -> Selection:
 def arguments_of(kept: Mapping[str, Any], timezone: str) -> dict[str, Any]:
     """Return what shows the same filter in the grid of somebody in a time zone."""
     filters = filters_of(kept) or {}
-    is_elsewhere = bool(filters) and kept["timezone"] != timezone
+    is_elsewhere = bool(filters) and kept.get("timezone", timezone) != timezone
     return {**filters, "zone": kept["timezone"]} if is_elsewhere else dict(filters)
 
 

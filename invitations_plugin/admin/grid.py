@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
-from flask import Response, g, request, url_for
+from flask import Response, g, request
 
 from .. import saved_views as kept
 from ..database import TooSlow, session, time_limit
@@ -73,7 +73,7 @@ def _page(query: Query, view: SavedView | None) -> Response:
         is_strange=is_strange,
         is_counted="count" in request.args,
         running=running(),
-        glance_url=url_for("invitations_admin.report_glance") if host().may("report") else "",
+        has_glance=host().may("report"),
         **grid_context(query, page or EMPTY, view),
     )
 

@@ -60,7 +60,11 @@ class Links:
 
     def here(self, **changes: object) -> str:
         """Return the same without the path, for what stands on the page itself and often."""
-        return self.to(None, **changes).removeprefix(self._path)
+        return self.beside(None, **changes)
+
+    def beside(self, path: str | None, **changes: object) -> str:
+        """Return an address as the grid's own page needs it: a page of it has to be light."""
+        return self.to(path, **changes).removeprefix(self._path)
 
     def opening(self, view_id: int) -> str:
         """Return the address that opens a saved view."""
@@ -80,7 +84,7 @@ def grid_context(query: Query, page: Page, view: SavedView | None) -> dict[str, 
         "chips": [_chip(name, query, links, called) for name in query.in_force()],
         "clear_url": links.to(**dict.fromkeys(query.filters, "")),
         "kept": [(name, text) for name, text in _kept(query).items() if name not in shown],
-        "sizes": [(size, links.to(size=size), size == query.size) for size in SIZES],
+        "sizes": [(size, links.here(size=size), size == query.size) for size in SIZES],
         "density": _density(query, links),
         "is_comfortable": query.density != DENSITIES[0],
         "pager": _pager(query, page, links),
@@ -94,7 +98,7 @@ def grid_context(query: Query, page: Page, view: SavedView | None) -> dict[str, 
         "upto": highest_id(session()) if actions and page.rows else 0,
         "selection_key": _selection_key(query),
         "has_errors": bool(query.errors),
-        "again_url": links.to(),
+        "again_url": links.here(),
         **total_context(query, page.total),
     }
 
@@ -136,7 +140,7 @@ def _panels(query: Query) -> list[tuple[str, str]]:
     """Return the addresses of what opens above the grid, by name."""
     links = Links(query)
     names = ("saved_views", "filters", "columns")
-    return [(name, links.to(url_for(f"invitations_admin.{name}"))) for name in names]
+    return [(name, links.beside(url_for(f"invitations_admin.{name}"))) for name in names]
 
 
 def _columns(query: Query, links: Links, called: Names) -> list[dict[str, Any]]:
@@ -212,18 +216,18 @@ def _density(query: Query, links: Links) -> dict[str, str]:
     """Return the way to rows that stand closer, or further apart."""
     dense, comfortable = DENSITIES
     if query.density == dense:
-        return {"label": gettext("Comfortable"), "url": links.to(density=comfortable)}
-    return {"label": gettext("Dense"), "url": links.to(density="")}
+        return {"label": gettext("Comfortable"), "url": links.here(density=comfortable)}
+    return {"label": gettext("Dense"), "url": links.here(density="")}
 
 
 def _pager(query: Query, page: Page, links: Links) -> list[tuple[str, str, str | None]]:
     """Return the ways to other pages: name, label, and the address or None."""
     back, on = page.previous, page.next
     return [
-        ("first", gettext("First"), links.to() if back else None),
-        ("previous", gettext("Previous"), links.to(before=back) if back else None),
-        ("next", gettext("Next"), links.to(after=on) if on else None),
-        ("last", gettext("Last"), links.to(before=LAST) if on else None),
+        ("first", gettext("First"), links.here() if back else None),
+        ("previous", gettext("Previous"), links.here(before=back) if back else None),
+        ("next", gettext("Next"), links.here(after=on) if on else None),
+        ("last", gettext("Last"), links.here(before=LAST) if on else None),
     ]
 
 
