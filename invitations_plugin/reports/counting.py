@@ -66,7 +66,9 @@ def _generation(db: Session, period: Period) -> int | None:
 def count_figures(db: Session, period: Period) -> Mapping[int, Sums]:
     """Return the counts from the figures, folded and not folded yet."""
     folded = (
-        sa.select(Figure.day, sa.null().label("sent_at"), *_sums(Figure))
+        sa.select(
+            Figure.day, sa.type_coerce(sa.null(), sa.DateTime()).label("sent_at"), *_sums(Figure)
+        )
         .where(Figure.timezone == period.timezone)
         .where(Figure.day.between(period.first, period.last), *period.within(Figure))
         .group_by(Figure.day)
