@@ -44,21 +44,21 @@ def from_figures(
 
     They may be thrown away while they are read: then what was found does not count.
     """
-    generation = _generation(db, period)
+    generation = generation_of(db, period)
     if generation is not None:
         found = kept(db, period)
-        if _generation(db, period) == generation:
+        if generation_of(db, period) == generation:
             return found
     return counted(db, period)
 
 
-def _generation(db: Session, period: Period) -> int | None:
-    """Return which counting the figures of a period come from, None where there are none."""
+def generation_of(db: Session, period: Period | None = None) -> int | None:
+    """Return which counting the figures (of a period) come from, None where they are not whole."""
     state = read_state(db)
     if state is None or not state.is_whole or state.timezones != needed():
         return None
-    zones = [state.timezones[code] for code in period.store_views()]
-    is_kept = all(period.timezone in each for each in zones)
+    zones = [state.timezones[code] for code in (period.store_views() if period else ())]
+    is_kept = period is None or all(period.timezone in each for each in zones)
     generation: int = state.generation
     return generation if is_kept else None
 
