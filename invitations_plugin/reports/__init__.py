@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+from .checking import check_figures
 from .conversions import (
     Behaviour,
     Conversions,
@@ -50,6 +51,7 @@ __all__ = [
     "Report",
     "Spread",
     "behaviour",
+    "check_figures",
     "conversions",
     "customers",
     "has_purchases",

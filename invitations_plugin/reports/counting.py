@@ -44,21 +44,21 @@ def from_figures(
 
     They may be thrown away while they are read: then what was found does not count.
     """
-    generation = _generation(db, period)
+    generation = generation_of(db, period)
     if generation is not None:
         found = kept(db, period)
-        if _generation(db, period) == generation:
+        if generation_of(db, period) == generation:
             return found
     return counted(db, period)
 
 
-def _generation(db: Session, period: Period) -> int | None:
-    """Return which counting the figures of a period come from, None where there are none."""
+def generation_of(db: Session, period: Period | None = None) -> int | None:
+    """Return which counting the figures (of a period) come from, None where they are not whole."""
     state = read_state(db)
     if state is None or not state.is_whole or state.timezones != needed():
         return None
-    zones = [state.timezones[code] for code in period.store_views()]
-    is_kept = all(period.timezone in each for each in zones)
+    zones = [state.timezones[code] for code in (period.store_views() if period else ())]
+    is_kept = period is None or all(period.timezone in each for each in zones)
     generation: int = state.generation
     return generation if is_kept else None
 
@@ -66,7 +66,9 @@ def _generation(db: Session, period: Period) -> int | None:
 def count_figures(db: Session, period: Period) -> Mapping[int, Sums]:
     """Return the counts from the figures, folded and not folded yet."""
     folded = (
-        sa.select(Figure.day, sa.null().label("sent_at"), *_sums(Figure))
+        sa.select(
+            Figure.day, sa.type_coerce(sa.null(), sa.DateTime()).label("sent_at"), *_sums(Figure)
+        )
         .where(Figure.timezone == period.timezone)
         .where(Figure.day.between(period.first, period.last), *period.within(Figure))
         .group_by(Figure.day)

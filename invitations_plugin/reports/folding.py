@@ -8,7 +8,7 @@ one behind it is not, and its deltas go when its row is counted.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime
 from functools import lru_cache
 from typing import Any, Final, cast
@@ -130,16 +130,15 @@ def _row() -> list[sa.ColumnElement[Any]]:
 
 def _add(db: Session, state: Any, changes: Iterable[Sequence[Any]]) -> None:
     """Add changes, each with the columns of :data:`CHANGE`, to the figures."""
-    everywhere = sorted({zone for zones in state.timezones.values() for zone in zones})
     days: dict[tuple[Any, ...], list[int]] = defaultdict(lambda: [0, 0, 0, 0])
     months: dict[tuple[Any, ...], list[int]] = defaultdict(lambda: [0, 0, 0, 0])
     for inviter_key, website, view, sent_at, *counts in changes:
-        for zone in state.timezones.get(view, everywhere):
+        for zone in zones_of(view, state.timezones):
             day = local_day(
                 sent_at.replace(minute=sent_at.minute // 15 * 15, second=0, microsecond=0), zone
             )
-            _sum(days[zone, day, website, view], counts)
-            _sum(months[zone, day.replace(day=1), website, view, inviter_key], counts)
+            add_up(days[zone, day, website, view], counts)
+            add_up(months[zone, day.replace(day=1), website, view, inviter_key], counts)
     _write(db, Figure, ("timezone", "day", "website", "store_view"), days)
     keys = ("timezone", "month", "website", "store_view", "inviter_key")
     _write(db, InviterFigure, keys, months)
@@ -159,7 +158,13 @@ def local_day(quarter: datetime, timezone: str) -> date:
     return quarter.replace(tzinfo=UTC).astimezone(ZoneInfo(timezone)).date()
 
 
-def _sum(into: list[int], counts: Sequence[int]) -> None:
+def zones_of(view: str, zones: Mapping[str, Sequence[str]]) -> Sequence[str]:
+    """Return the zones that a store view is counted in; one that is gone is in all of them."""
+    return zones.get(view) or sorted({zone for each in zones.values() for zone in each})
+
+
+def add_up(into: list[int], counts: Iterable[int]) -> None:
+    """Add counts to a sum."""
     for place, number in enumerate(counts):
         into[place] += number
 

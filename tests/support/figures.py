@@ -15,7 +15,7 @@ from invitations_plugin.reports.models import FigureDelta, InvitationPurchase
 from .stores import Store
 
 
-def period_of(store: Store, **asked: str) -> Period:
+def period_of(store: Store, /, **asked: str) -> Period:
     """Return a period by the arguments of a report's address; ``start`` stands for from."""
     given = {"from" if name == "start" else name: text for name, text in asked.items()}
     with store.session():
