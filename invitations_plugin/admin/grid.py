@@ -73,6 +73,7 @@ def _page(query: Query, view: SavedView | None) -> Response:
         is_strange=is_strange,
         is_counted="count" in request.args,
         running=running(),
+        has_glance=host().may("report"),
         **grid_context(query, page or EMPTY, view),
     )
 

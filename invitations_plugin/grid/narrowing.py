@@ -36,6 +36,7 @@ PATHS: Final[Sequence[Sequence[str]]] = (
     ("email",),
     ("invitee",),
     ("inviter",),
+    ("inviter_key",),
     ("mail",),
     ("group",),
     ("website",),

@@ -26,7 +26,16 @@ LOOKED_THROUGH: Final = 20_000
 SURVEYED: Final = 200_000
 COUNTED: Final = 10_000
 # What the newest-first order can be walked by: the value of one of these, in its index.
-DRIVERS: Final = ("invitee", "email", "inviter", "status", "group", "mail", "website")
+DRIVERS: Final = (
+    "inviter_key",
+    "invitee",
+    "email",
+    "inviter",
+    "status",
+    "group",
+    "mail",
+    "website",
+)
 
 
 @dataclass(frozen=True, slots=True)
