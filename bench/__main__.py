@@ -6,11 +6,11 @@ from collections.abc import Callable
 
 import click
 
-from . import discard, grid, listing, report, send
+from . import discard, grid, listing, report, reports, send
 from .filled import Filled, filled
 
 README = "readme"
-NAMES = ("send", "listing", "seed", "grid", "discard")  # the last one changes rows
+NAMES = ("send", "listing", "seed", "reports", "grid", "discard")  # the last one changes rows
 ROWS = 1_000_000
 
 
@@ -46,6 +46,7 @@ def _benchmarks(requests: int, databases: Filled) -> dict[str, Callable[[], repo
         "send": lambda: send.measure(requests),
         "listing": lambda: listing.measure(requests),
         "seed": databases.measure,
+        "reports": lambda: reports.measure(databases.urls(), requests),
         "grid": lambda: grid.measure(requests, databases.urls()),
         "discard": lambda: discard.measure(databases.urls()),
     }
@@ -53,8 +54,8 @@ def _benchmarks(requests: int, databases: Filled) -> dict[str, Callable[[], repo
 
 def _command(name: str, requests: int, rows: int) -> str:
     """Return what measures the same again."""
-    counted = f" --requests {requests}" if name in ("send", "listing", "grid") else ""
-    sized = f" --rows {rows}" if name in ("seed", "grid", "discard") else ""
+    counted = f" --requests {requests}" if name in ("send", "listing", "reports", "grid") else ""
+    sized = f" --rows {rows}" if name in ("seed", "reports", "grid", "discard") else ""
     return f"python -m bench {name}{counted}{sized}"
 
 

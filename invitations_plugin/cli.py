@@ -16,7 +16,7 @@ from .cli_export import export
 from .database import Busy
 from .doctor import examine, notices
 from .reports import keeping
-from .reports_cli import rebuild_figures
+from .reports_cli import rebuild_figures, report
 from .settings_cli import settings
 from .smtp import describe
 from .workers import Clock, expire_all, purge_all
@@ -44,6 +44,7 @@ class Commands(AppGroup):
 commands = Commands("invitations", help="Customer invitations.")
 commands.add_command(export)
 commands.add_command(rebuild_figures)
+commands.add_command(report)
 commands.add_command(settings)
 
 

@@ -28,12 +28,19 @@ def report_file(
 
     :param note: what the file leaves out, "" where nothing.
     """
-    asked = _asked(asking, period, note)
-    sheets = [_sheet(table, asked) for table in tables]
-    answer = Response(as_file(kind, sheets), content_type=FORMATS[kind].mimetype)
+    made = file_of(kind, asking, period, tables, note)
+    answer = Response(made, content_type=FORMATS[kind].mimetype)
     name = f"{asking.report}-{period.first}-{period.last}.{kind}"
     answer.headers.set("Content-Disposition", "attachment", filename=name)
     return answer
+
+
+def file_of(
+    kind: str, asking: Asking, period: Period, tables: Sequence[Table], note: str = ""
+) -> bytes:
+    """Return a report as a file of one of :data:`exporting.FORMATS`."""
+    asked = _asked(asking, period, note)
+    return as_file(kind, [_sheet(table, asked) for table in tables])
 
 
 def _asked(asking: Asking, period: Period, note: str) -> list[tuple[str, str]]:

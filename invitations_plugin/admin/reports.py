@@ -114,11 +114,15 @@ def _customers(asking: Asking, period: Period) -> Made:
 
 
 def _customers_file(kind: str, asking: Asking, period: Period) -> Response:
-    """Answer with every page of the customers' report, up to :data:`MOST_LINES`."""
+    table, note = every_customer(asking, period)
+    return report_file(kind, asking, period, [table], note)
+
+
+def every_customer(asking: Asking, period: Period) -> tuple[Table, str]:
+    """Return the customers' report whole, up to :data:`MOST_LINES`, and what it leaves out."""
     page = _all_customers(asking, period)
     table = report_tables.customers_table(asking, page, period, has_purchases=has_purchases())
-    note = words.left_out_text(len(page.rows), page.total)
-    return report_file(kind, asking, period, [table], note)
+    return table, words.left_out_text(len(page.rows), page.total)
 
 
 def _all_customers(asking: Asking, period: Period) -> CustomersPage:

@@ -30,7 +30,7 @@ from .periods import (
     read_period,
 )
 from .purchases import has_purchases
-from .tree import Node, tree
+from .trees import Node, tree
 
 __all__ = [
     "MOST_INTERVALS",
