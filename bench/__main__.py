@@ -6,11 +6,12 @@ from collections.abc import Callable
 
 import click
 
-from . import discard, grid, listing, report, send, sending
+from . import discard, grid, listing, report, reports, send, sending
 from .filled import Filled, filled
 
 README = "readme"
-NAMES = ("send", "sending", "listing", "seed", "grid", "discard")  # the last one changes rows
+# The last one changes rows.
+NAMES = ("send", "sending", "listing", "seed", "reports", "grid", "discard")
 ROWS = 1_000_000
 
 
@@ -55,6 +56,7 @@ def _benchmarks(
         "sending": lambda: sending.measure(messages),
         "listing": lambda: listing.measure(requests),
         "seed": databases.measure,
+        "reports": lambda: reports.measure(databases.urls(), requests),
         "grid": lambda: grid.measure(requests, databases.urls()),
         "discard": lambda: discard.measure(databases.urls()),
     }
@@ -62,8 +64,8 @@ def _benchmarks(
 
 def _command(name: str, requests: int, messages: int, rows: int) -> str:
     """Return what measures the same again."""
-    counted = f" --requests {requests}" if name in ("send", "listing", "grid") else ""
-    sized = f" --rows {rows}" if name in ("seed", "grid", "discard") else ""
+    counted = f" --requests {requests}" if name in ("send", "listing", "reports", "grid") else ""
+    sized = f" --rows {rows}" if name in ("seed", "reports", "grid", "discard") else ""
     mailed = f" --messages {messages}" if name == "sending" else ""
     return f"python -m bench {name}{counted}{mailed}{sized}"
 

@@ -9,6 +9,7 @@ from .host import FlaskLoginHost, Group, Host, Purchase, Sender, StoreView, Webs
 from .importing import PastEvent, PastInvitation, import_invitations
 from .migrations import upgrade
 from .registration import accept, invitation_required
+from .reports.keeping import keep as keep_figures
 from .signals import (
     invitation_accepted,
     invitation_created,
@@ -42,6 +43,7 @@ __all__ = [
     "invitation_discarded",
     "invitation_required",
     "invitation_sent",
+    "keep_figures",
     "opted_out",
     "start_delivery",
     "upgrade",

@@ -7,16 +7,21 @@ whom, stands in the database.
 from __future__ import annotations
 
 import logging
+import os
 import threading
 from collections.abc import Callable, Iterator
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 from flask import Flask
 
-from . import delivery, jobs
+from . import alarms, delivery, jobs
+from .database import atomically, session
+from .heartbeat import Heart
+from .reports import keeping
 from .smtp import describe
 from .state import State
-from .workers import HOUR, MAIL_TURN, POLL, deadline, upkeep
+from .workers import HOUR, MAIL_TURN, MINUTE, POLL, TURN, deadline, upkeep
 
 if TYPE_CHECKING:
     from celery import Celery
@@ -24,10 +29,27 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 DELIVER: Final = "invitations.deliver"
+FIGURES: Final = 10.0  # seconds between two looks at the figures of the reports
+
+
+@cache
+def _heart(pid: int) -> Heart:
+    """Return the sign of life of one of Celery's processes."""
+    return Heart("celery")
+
+
+def _deliver() -> None:
+    heart = _heart(os.getpid())
+    heart.beat()
+    heart.beat(delivery.deliver(stop=deadline(MAIL_TURN)))
+
+
 # What each task does, and how many seconds lie between two messages of the beat.
 TASKS: Final[dict[str, tuple[Callable[[], object], float]]] = {
-    DELIVER: (lambda: delivery.deliver(stop=deadline(MAIL_TURN)), POLL),
+    DELIVER: (_deliver, POLL),
     "invitations.jobs": (lambda: jobs.run_all(deadline(MAIL_TURN)), POLL),
+    "invitations.figures": (lambda: keeping.keep(deadline(TURN)), FIGURES),
+    "invitations.alarms": (lambda: atomically(lambda: alarms.ring(session())), MINUTE),
     "invitations.upkeep": (upkeep, HOUR),
 }
 CONNECTING: Final = 2.0  # seconds that a broker may take to answer

@@ -17,6 +17,8 @@ from .database import Busy, atomically, session
 from .doctor import HELD, examine, notices
 from .heartbeat import COMMAND, Heart
 from .reconcile_cli import reconcile
+from .reports import keeping
+from .reports_cli import rebuild_figures, report
 from .settings_cli import BY, settings
 from .smtp import describe
 from .workers import MOST_THREADS, Clock, expire_all, purge_all
@@ -46,6 +48,8 @@ class Commands(AppGroup):
 commands = Commands("invitations", help="Customer invitations.")
 commands.add_command(export)
 commands.add_command(reconcile)
+commands.add_command(rebuild_figures)
+commands.add_command(report)
 commands.add_command(settings)
 
 
@@ -69,20 +73,21 @@ def downgrade(revision: str) -> None:
 @commands.command()
 @click.option("--limit", type=click.IntRange(1), help="Send at most this many messages.")
 def deliver(limit: int | None) -> None:
-    """Do what is due now: mass actions, then mail. Exit code 1 when the server is away."""
+    """Do what is due now: mass actions, mail, figures. Exit code 1 when the server is away."""
     heart = Heart(COMMAND)
     jobs.run_all()
-    report = delivery.deliver(limit)
-    heart.beat(report)
+    done = delivery.deliver(limit)
+    keeping.keep()
+    heart.beat(done)
     heart.end()
     if holding.is_held():
         click.echo(HELD)
     click.echo(
-        f"{report.sent} sent, {report.deferred} to be tried again,"
-        f" {report.failed} failed, {report.skipped} skipped"
+        f"{done.sent} sent, {done.deferred} to be tried again,"
+        f" {done.failed} failed, {done.skipped} skipped"
     )
-    if report.unreachable:
-        raise click.ClickException(f"The mail server is away: {report.unreachable}")
+    if done.unreachable:
+        raise click.ClickException(f"The mail server is away: {done.unreachable}")
 
 
 @commands.command()

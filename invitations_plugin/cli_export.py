@@ -51,7 +51,7 @@ def export(file: Path, kind: str | None, **filters: str) -> None:
         raise click.ClickException("XLSX needs a package: pip install 'invitations-plugin[xlsx]'.")
     view = host().websites()[0].store_views[0]
     selection = _select(filters, view.timezone)
-    with speaking(view), _reported(file), _opened(file) as target:
+    with speaking(view), reported(file), opened(file) as target:
         number = _write(kind, selection, view, target)
     click.echo(f"{number} exported", err=True)
 
@@ -80,7 +80,7 @@ def _write(kind: str, selection: Selection, view: StoreView, target: IO[bytes]) 
 
 
 @contextmanager
-def _reported(file: Path) -> Iterator[None]:
+def reported(file: Path) -> Iterator[None]:
     """Say in one line why a file cannot be written; a reader that went away is click's to end."""
     try:
         yield
@@ -91,7 +91,7 @@ def _reported(file: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _opened(file: Path) -> Iterator[IO[bytes]]:
+def opened(file: Path) -> Iterator[IO[bytes]]:
     """Yield what to write into: a file beside the one that it replaces once it is whole."""
     if str(file) == "-" or (file.exists() and not file.is_file()):  # a pipe, a device
         with click.open_file(str(file), "wb") as stream:

@@ -24,6 +24,7 @@ from .host import Host, StoreView, arguments_of
 from .links import base_url
 from .mail import template_choices
 from .rendering import layout
+from .reports import triggers
 from .senders import faults, usable
 from .settings import SPECS, Settings
 from .smtp import Unreachable, connect, describe
@@ -135,6 +136,11 @@ def _tables(app: Flask) -> Iterator[str]:
                 "A search within addresses looks through all of them, for the database has no index"
                 " of three letters: give it pg_trgm (PostgreSQL) or SQLite 3.34 with FTS5, then run"
                 " 'flask invitations upgrade'."
+            )
+        if found == newest and not triggers.exist(connection):
+            yield (
+                "Reports miss what happens from now on, for the triggers that count it are gone:"
+                " run 'flask invitations upgrade'."
             )
 
 

@@ -69,12 +69,13 @@ def _next_rows(db: Session, selection: Selection, position: int) -> Sequence[Row
 
 def as_csv(chosen: Chunks, texts: Texts) -> Iterator[bytes]:
     """Yield rows as CSV (RFC 4180, UTF-8 with its mark), moments as ISO 8601 with their offset."""
-    yield BOM + _lines([texts.headings])
+    yield BOM + csv_lines([texts.headings])
     for chunk in chosen:
-        yield _lines(cells(row, texts) for row in chunk)
+        yield csv_lines(cells(row, texts) for row in chunk)
 
 
-def _lines(rows: Iterable[Sequence[Cell]]) -> bytes:
+def csv_lines(rows: Iterable[Sequence[Any]]) -> bytes:
+    """Return rows as lines of CSV, moments as ISO 8601."""
     text = io.StringIO(newline="")
     writer = csv.writer(text)
     for row in rows:
@@ -82,7 +83,7 @@ def _lines(rows: Iterable[Sequence[Cell]]) -> bytes:
     return text.getvalue().encode()
 
 
-def _written(cell: Cell) -> Cell:
+def _written(cell: Any) -> Any:
     return cell.isoformat(timespec="seconds") if isinstance(cell, datetime) else cell
 
 
@@ -147,7 +148,7 @@ class _Sheets:
         self._rows += 1
         for column, value in enumerate(values):
             if isinstance(value, str):
-                self._sheet.write_string(self._rows, column, _plain(value))
+                self._sheet.write_string(self._rows, column, plain_text(value))
             elif isinstance(value, int):
                 self._sheet.write_number(self._rows, column, value)
             elif value is not None:
@@ -155,7 +156,7 @@ class _Sheets:
                 self._sheet.write_datetime(self._rows, column, moment, self._moment)
 
 
-def _plain(text: str) -> str:
+def plain_text(text: str) -> str:
     """Return a text as XML can hold it, and such that XlsxWriter takes it for no markup."""
     text = _NO_XML.sub("", text)[:LONGEST_CELL]
     return f"{text} " if text.startswith("<r>") and text.endswith("</r>") else text

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, Final, NotRequired, TypedDict, cast
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
 from .addresses import keyed_hash, parse_many
-from .database import session
+from .database import insert_many, session
 from .models import History, Invitation, MailState, new_public_id
 from .state import state
 
@@ -96,40 +94,19 @@ def import_invitations(past: Iterable[PastInvitation]) -> int:
         return 0
     connection = session().connection(bind_arguments={"mapper": Invitation})
     table = cast(sa.Table, Invitation.__table__)
-    written = _insert(connection, table, rows, table.c.public_id, table.c.id)
+    written = insert_many(connection, table, rows, _if_new, table.c.public_id, table.c.id)
     events: list[dict[str, Any]] = [
         {**event, "invitation_id": number}
         for public_id, number in written
         for event in histories[public_id]
     ]
     if events:
-        _insert(connection, cast(sa.Table, History.__table__), events)
+        insert_many(connection, cast(sa.Table, History.__table__), events, _if_new)
     return len(written)
 
 
-def _insert(
-    connection: sa.Connection,
-    table: sa.Table,
-    rows: Sequence[dict[str, Any]],
-    *returning: sa.Column[Any],
-) -> Sequence[Any]:
-    """Insert rows that have the same columns, and return something of those that were new.
-
-    PostgreSQL gets them as one JSON document: drivers there need ten times as long to read a
-    statement with a parameter for each value as the server needs to carry it out.
-    """
-    if connection.dialect.name == "sqlite":
-        ignoring = sqlite.insert(table).on_conflict_do_nothing()
-        result = connection.execute(ignoring.returning(*returning) if returning else ignoring, rows)
-    else:
-        columns = [table.c[name] for name in rows[0]]
-        document = sa.cast(sa.literal(json.dumps(rows, default=str), sa.Text()), sa.JSON())
-        typed = [sa.column(each.name, each.type) for each in columns]
-        given = sa.func.json_to_recordset(document).table_valued(*typed)
-        query = sa.select(*given.render_derived(with_types=True).c)
-        ignore = postgresql.insert(table).from_select(columns, query).on_conflict_do_nothing()
-        result = connection.execute(ignore.returning(*returning) if returning else ignore)
-    return result.all() if returning else []
+def _if_new(insert: Any) -> Any:
+    return insert.on_conflict_do_nothing()
 
 
 def _rows(past: Sequence[PastInvitation]) -> Iterable[tuple[PastInvitation, dict[str, Any]]]:

@@ -438,7 +438,8 @@ def accept(
         Invitation.__table__.c.expires_at > at,
         ~accepted_others(number, website, email_hash).exists(),
     ]
-    values = {"registered_at": at, "customer_key": customer_key}
+    sent_at = sa.func.coalesce(Invitation.__table__.c.sent_at, at)  # nobody else has the link
+    values = {"registered_at": at, "customer_key": customer_key, "sent_at": sent_at}
     move(session, row, "accept", THE_INVITEE, values, guards=guards, reason=reason)
     _overtake(session, number, website, email_hash)
 

@@ -16,7 +16,7 @@ def written(selection: Selection, timezone: str) -> dict[str, Any]:
     return {
         "websites": websites,
         "filters": {name: text for name, text in selection.query.filters.items() if text},
-        "timezone": timezone,
+        "timezone": selection.query.zone or timezone,
         "upto": selection.upto,
         "exclude": list(selection.exclude),
     }
@@ -34,6 +34,13 @@ def read(kept: Mapping[str, Any]) -> Selection:
     if query.errors or not set(kept["filters"]) <= set(FILTERS):
         raise ValueError("A filter of this selection cannot be read.")
     return Selection(query=query, upto=kept["upto"], exclude=kept["exclude"], websites=websites)
+
+
+def arguments_of(kept: Mapping[str, Any], timezone: str) -> dict[str, Any]:
+    """Return what shows the same filter in the grid of somebody in a time zone."""
+    filters = filters_of(kept) or {}
+    is_elsewhere = bool(filters) and kept.get("timezone", timezone) != timezone
+    return {**filters, "zone": kept["timezone"]} if is_elsewhere else dict(filters)
 
 
 def filters_of(kept: Mapping[str, Any]) -> Mapping[str, str] | None:

@@ -33,6 +33,7 @@ class State:
     row_templates: dict[Any, Template] = field(default_factory=dict)
     thread: DeliveryThread | None = None
     bell: Bell | None = None
+    ask_after: float = 0.0  # when a store that could not tell of purchases is asked again
 
 
 def state() -> State:

@@ -23,6 +23,7 @@ from .lifecycle import expire_due
 from .line import Line
 from .models import Invitation
 from .purging import purge_due
+from .reports import keeping
 from .settings import forget as forget_settings
 from .state import State
 from .throttle import forget
@@ -173,7 +174,8 @@ class Clock(Sender):
             self._next_upkeep = time.monotonic() + HOUR
             upkeep()
         self.heart.beat()
-        is_done = jobs.run_all(self._after(TURN))
+        is_done = keeping.keep(self._after(TURN))
+        is_done = jobs.run_all(self._after(TURN)) and is_done
         is_over = self._after(MAIL_TURN if is_done else TURN)
         self._send(is_over)
         if time.monotonic() >= self._next_alarm:

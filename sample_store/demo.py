@@ -11,6 +11,8 @@ import sqlalchemy as sa
 from flask import Flask, current_app
 from flask.cli import AppGroup
 
+from invitations_plugin import keep_figures
+
 from . import indexes
 from .addresses import fold
 from .database import db, prepare
@@ -86,6 +88,8 @@ def _seed_command(customers: int, invitations: int, random_state: int) -> None:
         click.progressbar(length=customers + invitations, label="Filling the store") as bar,
     ):
         added = fill(customers, invitations, random_state, hash_password(PASSWORD), bar.update)
+    click.echo("Counting for the reports.")
+    keep_figures()
     click.echo(
         f"{added.inviters} customers and {added.invitations} invitations added,"
         f" {added.friends} customers came by one."

@@ -13,7 +13,8 @@ import sqlalchemy as sa
 from invitations_plugin import PastInvitation, import_invitations
 
 from .database import db
-from .models import Customer, Staff
+from .goods import CURRENCY, GOODS
+from .models import Customer, Order, Staff
 from .past import Account, Actor, Past, accounts
 
 CHUNK = 20_000  # a transaction; also below what one statement may name
@@ -45,12 +46,14 @@ def fill(
         known, new = _customers(people, password_hash)
         db.session.commit()
         inviters += known
-        added.inviters += new
+        added.inviters += len(new)
         tick(len(people))
     now = datetime.now(UTC).replace(microsecond=0, tzinfo=None)
     past = Past(inviters, _staff(), now, state)
     for told in _chunks(past.invitations(invitations)):
-        added.friends += _make_friends(told, password_hash)
+        friends = _make_friends(told, password_hash)
+        added.friends += len(friends)
+        _add_orders(past.orders(friends))
         added.invitations += import_invitations(row for row, _ in told)
         db.session.commit()
         tick(len(told))
@@ -63,15 +66,18 @@ def _chunks(items: Iterable[T]) -> Iterator[list[T]]:
         yield chunk
 
 
-def _customers(people: Sequence[Account], password_hash: str) -> tuple[list[Account], int]:
-    """Return the accounts with their keys, and how many of them had to be added."""
+def _customers(
+    people: Sequence[Account], password_hash: str
+) -> tuple[list[Account], set[tuple[str, str]]]:
+    """Return the accounts with their keys, and the names of those that had to be added."""
     keys = _keys(people)
     missing = [each for each in people if _name(each) not in keys]
     if missing:
         table = Customer.__table__
         db.session.execute(sa.insert(table), [_row(each, password_hash) for each in missing])  # type: ignore[arg-type]
         keys |= _keys(missing)
-    return [replace(each, key=keys[_name(each)]) for each in people], len(missing)
+    named = [replace(each, key=keys[_name(each)]) for each in people]
+    return named, {_name(each) for each in missing}
 
 
 def _row(account: Account, password_hash: str) -> dict[str, str]:
@@ -98,13 +104,36 @@ def _keys(people: Sequence[Account]) -> dict[tuple[str, str], str]:
     return {(website, email): str(number) for website, email, number in found}
 
 
-def _make_friends(told: Sequence[tuple[PastInvitation, Account | None]], password_hash: str) -> int:
-    """Make the accounts of the friends who accepted, and name them in their invitations."""
+def _make_friends(
+    told: Sequence[tuple[PastInvitation, Account | None]], password_hash: str
+) -> list[tuple[Account, datetime]]:
+    """Make the accounts of the friends who accepted, and name them in their invitations.
+
+    Return the new ones with the moment in which they registered.
+    """
     accepted = [(row, account) for row, account in told if account is not None]
     friends, new = _customers([account for _, account in accepted], password_hash)
+    made = []
     for (row, _), friend in zip(accepted, friends, strict=True):
         row["customer_key"] = friend.key
-    return new
+        if _name(friend) in new:
+            made.append((friend, row["registered_at"] or row["created_at"]))
+    return made
+
+
+def _add_orders(bought: Iterable[tuple[Account, str, datetime]]) -> None:
+    rows = [
+        {
+            "customer_id": int(friend.key),
+            "product": slug,
+            "cents": int(GOODS[slug].price(friend.website) * 100),
+            "currency": CURRENCY,
+            "at": at,
+        }
+        for friend, slug, at in bought
+    ]
+    if rows:
+        db.session.execute(sa.insert(Order.__table__), rows)  # type: ignore[arg-type]
 
 
 def _staff() -> list[Actor]:

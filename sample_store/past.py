@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import accumulate
@@ -12,6 +12,7 @@ from typing import Any
 
 from invitations_plugin import PastEvent, PastInvitation
 
+from .goods import GOODS
 from .people import People
 
 LANGUAGES = {"en": "main", "fr": "main", "it": "private"}  # store view and its website
@@ -23,6 +24,10 @@ KEENNESS = 8  # how many times the average the keenest customer invites
 WITH_MESSAGE = 1 / 3
 SHARED_FRIENDS = 0.03  # whom a second customer invites as well
 RESENT = 0.06
+BUYERS = 0.4  # of the friends who accepted
+ORDERS = (1, 1, 1, 2, 2, 3)  # that one of them makes
+WAIT = timedelta(days=9)  # on average, until the first and between two
+PRODUCTS = tuple(GOODS)
 # What became of an invitation in the end, and after how many days on average; the rest expired.
 ENDS = (
     ("fail", 0.025, 0.0),
@@ -111,6 +116,20 @@ class Past:
                 yield self._by_staff(place, created_at)
             else:
                 yield self._by_customer(place, created_at)
+
+    def orders(
+        self, friends: Iterable[tuple[Account, datetime]]
+    ) -> Iterator[tuple[Account, str, datetime]]:
+        """Yield what some friends bought since they registered, and when: the same each time."""
+        for friend, since in friends:
+            random = Random(f"orders {friend.email} {since}")
+            if random.random() >= BUYERS:
+                continue
+            at = since
+            for _ in range(random.choice(ORDERS)):
+                at += timedelta(seconds=int(random.expovariate(1 / WAIT.total_seconds())))
+                if at <= self._now:
+                    yield friend, random.choice(PRODUCTS), at
 
     def _moment(self, share: float) -> datetime:
         """Return when so much of all was written: more from month to month, few at night."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from urllib.parse import parse_qsl, urldefrag, urljoin
 
 import pytest
 
@@ -21,6 +22,7 @@ READERS = [
     {"view", "create"},
     {"view", "discard"},
     {"view", "export"},
+    {"view", "report"},
     {"view", "create", "discard", "export"},
     set(RIGHTS),
 ]
@@ -50,23 +52,35 @@ def staff_with(store: Store, monkeypatch: pytest.MonkeyPatch) -> Callable[[set[s
     return make
 
 
+def kinds_of(target: str) -> set[tuple[str, str]]:
+    """Return what is new about an address: its page, and each of its arguments."""
+    path, _, query = target.partition("?")
+    page = NUMBER.sub("N", path)
+    return {(page, ""), *((page, name) for name, _ in parse_qsl(query))}
+
+
 def crawl(visitor: Visitor) -> tuple[dict[str, int], set[str]]:
-    """Open every page that pages lead to, one of each kind; return their answers and forms."""
+    """Open every page that pages lead to, each with every argument it is led to with once.
+
+    Return their answers and forms.
+    """
     answers: dict[str, int] = {}
     forms: set[str] = set()
     waiting = [OFFICE, *(f"{OFFICE}{n}/" for n in range(1, len(STATUSES) + 1))]
-    seen: set[str] = set()
+    seen: set[tuple[str, str]] = set()
     while waiting:
         path = waiting.pop()
         answer = visitor.get(path)
         answers[path] = answer.status_code
+        if "html" not in answer.content_type:
+            continue
         page = Page(answer)
         forms |= {each for each in page.actions() if each.startswith(OFFICE)}
         for link in page.all("a"):
-            target = link.attributes["href"]
-            kind = NUMBER.sub("N", target)
-            if target.startswith(OFFICE) and kind not in seen:
-                seen.add(kind)
+            target = urldefrag(urljoin(path, link.attributes["href"])).url
+            kinds = kinds_of(target)
+            if target.startswith(OFFICE) and not kinds <= seen:
+                seen |= kinds
                 waiting.append(target)
     return answers, forms
 

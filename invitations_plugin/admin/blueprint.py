@@ -59,6 +59,11 @@ RIGHTS = {
     "configuration_export": "configure",
     "configuration_import": "configure",
     "why": "view",
+    "report_invitations": "report",
+    "report_customers": "report",
+    "report_conversions": "report",
+    "report_tree": "report",
+    "report_glance": "report",
 }
 # Forms whose texts may be longer than a form usually is, in bytes; read before the form is.
 MIB = 1024 * 1024

@@ -15,7 +15,7 @@ from ..grid import Selection
 from ..i18n import format_number, gettext, ngettext
 from ..models import Export, ExportState
 from ..rendering import notify, redirect_to
-from ..selections import filters_of
+from ..selections import arguments_of, filters_of
 from . import pages, words
 from .blueprint import actor, admin, possible_id, show
 from .exported import file_texts
@@ -121,8 +121,8 @@ def _line(export: Export) -> dict[str, Any]:
 def _context(export: Export) -> dict[str, Any]:
     """Return the context of the page of one export."""
     state, filters = kept.state_of(export), filters_of(export.selection)
+    arguments = arguments_of(export.selection, g.inv_view.timezone)
     can_download = _is_own(export) and is_offered(export.format)
-    arguments: dict[str, Any] = dict(filters or {})
     return {
         "export": _line(export)
         | {

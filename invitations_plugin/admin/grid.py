@@ -23,7 +23,7 @@ from ..i18n import gettext
 from ..models import SavedView
 from ..rendering import redirect_to, wants_fragment
 from ..settings import none_set
-from ..state import host, settings_of
+from ..state import host, may, settings_of
 from . import words
 from .blueprint import admin, show
 from .glance import Glance, look
@@ -78,6 +78,7 @@ def _page(query: Query, view: SavedView | None, seen: Glance) -> Response:
         is_strange=is_strange,
         is_counted="count" in request.args,
         running=running() if seen.jobs else None,
+        has_glance=may("report"),
         **grid_context(query, page or EMPTY, view, seen.highest_id),
         **({} if seen.faults else {"inv_faults": list}),
     )

@@ -15,6 +15,7 @@ from ..grid import (
     COLUMNS,
     DEFAULT_COLUMNS,
     DENSITIES,
+    FILTERS_ALONE,
     LAST,
     LOOKED_THROUGH,
     SIZES,
@@ -31,6 +32,7 @@ from ..state import host, state
 from . import pages, words
 from .grid_rows import row_html
 from .pages import Names
+from .report_links import origin
 
 NONE: Final = "0"  # in place of a saved view's id: no view, not even the one to start with
 # What sorts from its end first: the newest, the latest.
@@ -67,7 +69,11 @@ class Links:
 
     def here(self, **changes: object) -> str:
         """Return the same without the path, for what stands on the page itself and often."""
-        return self.to(None, **changes).removeprefix(self._path)
+        return self.beside(None, **changes)
+
+    def beside(self, path: str | None, **changes: object) -> str:
+        """Return an address as the grid's own page needs it: a page of it has to be light."""
+        return self.to(path, **changes).removeprefix(self._path)
 
     def opening(self, view_id: int) -> str:
         """Return the address that opens a saved view."""
@@ -82,20 +88,23 @@ def grid_context(
     :param highest_id: of all invitations just before the page was read.
     """
     called, links = pages.names(), Links(query)
+    view_of_days = replace(g.inv_view, timezone=query.zone or g.inv_view.timezone)
     actions = pages.actions()
     shown = {name for code in query.columns for name in COLUMNS[code].filters}
     return {
-        "rows": row_html(page.rows, query.columns, called, g.inv_view, can_act=bool(actions)),
+        "rows": row_html(page.rows, query.columns, called, view_of_days, can_act=bool(actions)),
         "columns": _columns(query, links, called),
         "is_usual": tuple(query.columns) == DEFAULT_COLUMNS,
         "chips": [_chip(name, query, links, called) for name in query.in_force()],
         "clear_url": links.to(**dict.fromkeys(query.filters, "")),
         "kept": [(name, text) for name, text in _kept(query).items() if name not in shown],
-        "sizes": [(size, links.to(size=size), size == query.size) for size in SIZES],
+        "sizes": [(size, links.here(size=size), size == query.size) for size in SIZES],
         "density": _density(query, links),
         "is_comfortable": query.density != DENSITIES[0],
         "pager": _pager(query, page, links),
         "search_on": _search_on(query, page, links),
+        "origin": origin(query.report) if query.report else None,
+        "zone": query.zone,
         "panels": _panels(query),
         "saved": _saved(query, view),
         "actions": actions,
@@ -103,7 +112,7 @@ def grid_context(
         "upto": max([highest_id, *(row.id for row in page.rows)]),
         "selection_key": _selection_key(query),
         "has_errors": bool(query.errors),
-        "again_url": links.to(),
+        "again_url": links.here(),
         **total_context(query, page.total),
     }
 
@@ -145,7 +154,7 @@ def _panels(query: Query) -> list[tuple[str, str]]:
     """Return the addresses of what opens above the grid, by name."""
     links = Links(query)
     names = ("saved_views", "filters", "columns")
-    return [(name, links.to(url_for(f"invitations_admin.{name}"))) for name in names]
+    return [(name, links.beside(url_for(f"invitations_admin.{name}"))) for name in names]
 
 
 def _columns(query: Query, links: Links, called: Names) -> list[dict[str, Any]]:
@@ -185,11 +194,18 @@ def filter_fields(column: Column, query: Query, called: Names) -> dict[str, Any]
 def filters_context(query: Query) -> dict[str, Any]:
     """Return the context of the page of all filters, and of what they are sorted by."""
     called = pages.names()
-    asked = {*query.filters, "sort", "dir"}
+    named = {**COLUMNS, **FILTERS_ALONE}
+    shown = [code for code, column in named.items() if column.kind != Kind.KEY]
+    asked = {"sort", "dir", *(name for code in shown for name in named[code].filters)}
     return {
         "columns": [
-            {"code": code, "label": gettext(text), **filter_fields(COLUMNS[code], query, called)}
-            for code, text in words.COLUMNS.items()
+            {
+                "code": code,
+                "label": gettext(words.COLUMNS.get(code) or words.FILTERS[code]),
+                "is_shown": code in COLUMNS,
+                **filter_fields(named[code], query, called),
+            }
+            for code in shown
         ],
         "sort": query.sort,
         "dir": "desc" if query.descending else "asc",
@@ -214,18 +230,18 @@ def _density(query: Query, links: Links) -> dict[str, str]:
     """Return the way to rows that stand closer, or further apart."""
     dense, comfortable = DENSITIES
     if query.density == dense:
-        return {"label": gettext("Comfortable"), "url": links.to(density=comfortable)}
-    return {"label": gettext("Dense"), "url": links.to(density="")}
+        return {"label": gettext("Comfortable"), "url": links.here(density=comfortable)}
+    return {"label": gettext("Dense"), "url": links.here(density="")}
 
 
 def _pager(query: Query, page: Page, links: Links) -> list[tuple[str, str, str | None]]:
     """Return the ways to other pages: name, label, and the address or None."""
     back, on, speak = page.previous, page.next, translator()
     return [
-        ("first", speak(n_("First")), links.to() if back else None),
-        ("previous", speak(n_("Previous")), links.to(before=back) if back else None),
-        ("next", speak(n_("Next")), links.to(after=on) if on else None),
-        ("last", speak(n_("Last")), links.to(before=LAST) if on else None),
+        ("first", speak(n_("First")), links.here() if back else None),
+        ("previous", speak(n_("Previous")), links.here(before=back) if back else None),
+        ("next", speak(n_("Next")), links.here(after=on) if on else None),
+        ("last", speak(n_("Last")), links.here(before=LAST) if on else None),
     ]
 
 

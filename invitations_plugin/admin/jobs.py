@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import Response, abort, url_for
+from flask import Response, abort, g, url_for
 
 from .. import jobs as background
 from ..bulk import ACTIONS
@@ -12,7 +12,7 @@ from ..database import atomically, session
 from ..i18n import format_number, gettext, ngettext
 from ..models import Job, JobState
 from ..rendering import redirect_to
-from ..selections import filters_of
+from ..selections import arguments_of, filters_of
 from ..state import may
 from . import words
 from .blueprint import actor, admin, need, possible_id, show
@@ -87,7 +87,7 @@ def _context(job: Job) -> dict[str, Any]:
     is_open, is_done = job.state in background.OPEN, job.state == JobState.DONE
     may_stop = may(ACTIONS[job.action].right)
     filters = filters_of(job.selection)
-    arguments: dict[str, Any] = dict(filters or {})
+    arguments = arguments_of(job.selection, g.inv_view.timezone)
     return {
         "job": _line(job)
         | {

@@ -13,13 +13,14 @@ from flask import request, url_for
 from .. import scope
 from ..bulk import ACTIONS
 from ..exporting import FORMATS
-from ..grid import COLUMN_OF, Column, Kind
+from ..grid import COLUMN_OF, INVITED_BY_STAFF, Column, Kind
 from ..host import Website
 from ..i18n import format_number, gettext, locale, n_, translator
 from ..models import Status
 from ..state import host, may
 from . import words
 from .faults import faults, is_held
+from .report_words import BOUGHT
 
 CONFIGURATION_PAGES = (
     "configuration",
@@ -37,6 +38,13 @@ TEMPLATE_PAGES = (
     "template_version",
 )
 DELIVERY_PAGES = ("delivery", "delivery_parked", "delivery_test")
+REPORT_PAGES = (
+    "report_invitations",
+    "report_customers",
+    "report_conversions",
+    "report_tree",
+    "report_glance",
+)
 GRID_PAGES = ("grid", "columns", "filters", "saved_views", "detail", "actions", "new")
 EXPORT = "export_"  # with a format behind it, the value of an action
 
@@ -71,9 +79,10 @@ def names() -> Names:
 
 def frame() -> dict[str, Any]:
     """Return what every page of the back office shows around its content."""
-    may_look = host().is_staff() and may("view") and scope.is_somewhere()
+    is_reader = host().is_staff() and scope.is_somewhere()
+    may_look = is_reader and may("view")
     return {
-        "inv_nav": _navigation() if may_look else [],
+        "inv_nav": _navigation() if is_reader else [],
         "inv_faults": faults,  # these two are asked by whole pages only
         "inv_is_held": is_held,
         "inv_user": host().staff_key()[1],
@@ -89,6 +98,7 @@ def _navigation() -> list[NavItem]:
         (n_("Mass Actions"), "jobs", ("jobs", "job"), "view"),
         (n_("Exports"), "exports", ("exports", "export"), "export"),
         (n_("Delivery"), "delivery", DELIVERY_PAGES, "deliver"),
+        (n_("Reports"), "report_invitations", REPORT_PAGES, "report"),
         (n_("Configuration"), "configuration", CONFIGURATION_PAGES, "configure"),
         (n_("Email Templates"), "templates", TEMPLATE_PAGES, "configure"),
     )
@@ -119,9 +129,19 @@ def filter_text(name: str, text: str, called: Names) -> str:
         shown = _day_text(text)
     elif column is not None and column.kind == Kind.CHOICE:
         shown = dict(choices(column, called)).get(text, text)
+    elif column is not None and column.kind == Kind.KEY:
+        shown = _customer_name(text)
     return gettext(
         "%(label)s: %(value)s", label=gettext(words.FILTERS.get(name, name)), value=shown
     )
+
+
+def _customer_name(key: str) -> str:
+    """Return what the store calls a customer; who is there no more is a key."""
+    if key == INVITED_BY_STAFF:
+        return gettext("Store")
+    customer = host().customers([key]).get(key)
+    return host().name(customer) or key if customer is not None else key
 
 
 def _day_text(text: str) -> str:
@@ -138,6 +158,8 @@ def choices(column: Column, called: Names) -> list[tuple[str, str]]:
         "mail": words.MAIL_LABELS,
         "website": {code: name for code, name in called.websites.items() if scope.includes(code)},
         "group": called.groups,
+        "store_view": dict(store_view_choices()) if column.code == "store_view" else {},
+        "purchased": BOUGHT,
     }
     is_ours, speak = column.values is not None, translator()
     return [

@@ -10,6 +10,7 @@ from ..grid import FILTERS, LONGEST
 
 # What the grid's own address has; anything else is dropped, so nothing leads elsewhere.
 ARGUMENTS = {*FILTERS, "sort", "dir", "size", "after", "before", "columns", "density", "view"}
+ARGUMENTS |= {"zone", "report"}
 
 
 def grid_query() -> str:

@@ -115,6 +115,9 @@ FILTERS = {
     "mail": n_("Mail"),
     "website": n_("Valid Website"),
     "group": n_("Invitee Group"),
+    "store_view": n_("Send From"),
+    "inviter_key": n_("Inviter"),
+    "purchased": n_("Purchased"),
 }
 FILTER_ERRORS = {
     "number": n_("Enter a whole number."),

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
-from .columns import COLUMN_OF, COLUMNS, DEFAULT_COLUMNS, FILTERS, Column, Kind
+from .columns import (
+    COLUMN_OF,
+    COLUMNS,
+    DEFAULT_COLUMNS,
+    FILTERS,
+    FILTERS_ALONE,
+    Bought,
+    Column,
+    Kind,
+)
 from .pages import LOOKED_THROUGH, Page, Total, count_all, highest_id, read_page
 from .query import (
     BIGGEST_ID,
     DENSITIES,
     EXACTLY,
+    INVITED_BY_STAFF,
     LAST,
     LONGEST,
     SIZES,
@@ -25,10 +35,13 @@ __all__ = [
     "DENSITIES",
     "EXACTLY",
     "FILTERS",
+    "FILTERS_ALONE",
+    "INVITED_BY_STAFF",
     "LAST",
     "LONGEST",
     "LOOKED_THROUGH",
     "SIZES",
+    "Bought",
     "Column",
     "Condition",
     "Kind",

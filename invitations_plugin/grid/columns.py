@@ -16,12 +16,20 @@ TABLE: Final = Invitation.__table__.c
 
 
 class Kind(StrEnum):
-    """How a column is filtered: from and to, by a part of its text, or by one value."""
+    """How a column is filtered: from and to, by a part of its text, by one value, or a key."""
 
     NUMBER = "number"
     DAY = "day"
     TEXT = "text"
     CHOICE = "choice"
+    KEY = "key"
+
+
+class Bought(StrEnum):
+    """Whether the customer that an invitation brought has bought anything."""
+
+    YES = "yes"
+    NO = "no"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,9 +87,16 @@ _ALL: Final = (
     Column("website", Kind.CHOICE, "website"),
     Column("group", Kind.CHOICE, "group_code"),
 )
+# What is filtered by and has no column: an inviter is exactly who has this key.
+_FILTERS_ALONE: Final = (
+    Column("store_view", Kind.CHOICE, "store_view"),
+    Column("inviter_key", Kind.KEY, "inviter_key"),
+    Column("purchased", Kind.CHOICE, "id", values=Bought),
+)
 COLUMNS: Final[Mapping[str, Column]] = {column.code: column for column in _ALL}
+FILTERS_ALONE: Final[Mapping[str, Column]] = {column.code: column for column in _FILTERS_ALONE}
 DEFAULT_COLUMNS: Final = tuple(column.code for column in _ALL if column.is_default)
 COLUMN_OF: Final[Mapping[str, Column]] = {
-    name: column for column in _ALL for name in column.filters
+    name: column for column in (*_ALL, *_FILTERS_ALONE) for name in column.filters
 }
 FILTERS: Final = tuple(COLUMN_OF)

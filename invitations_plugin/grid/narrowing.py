@@ -35,6 +35,7 @@ PATHS: Final[Sequence[Sequence[str]]] = (
     ("email",),
     ("invitee",),
     ("inviter",),
+    ("inviter_key",),
     ("mail",),
     ("group",),
     ("website",),

@@ -34,7 +34,16 @@ REMEMBERED: Final = 60.0  # seconds
 _MANY_UNTIL: Final[MutableMapping[Any, float]] = WeakKeyDictionary()  # by engine
 MOST_KEPT: Final = 200  # columns and orders whose statement is kept
 # What the newest-first order can be walked by: the value of one of these, in its index.
-DRIVERS: Final = ("invitee", "email", "inviter", "status", "group", "mail", "website")
+DRIVERS: Final = (
+    "inviter_key",
+    "invitee",
+    "email",
+    "inviter",
+    "status",
+    "group",
+    "mail",
+    "website",
+)
 
 
 @dataclass(frozen=True, slots=True)

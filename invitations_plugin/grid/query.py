@@ -8,18 +8,19 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from string import ascii_lowercase, ascii_uppercase
 from typing import Any, Final
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import sqlalchemy as sa
 
 from .. import scope
-from .columns import COLUMN_OF, COLUMNS, DEFAULT_COLUMNS, FILTERS, TABLE, Column, Kind
+from .columns import COLUMN_OF, COLUMNS, DEFAULT_COLUMNS, FILTERS, TABLE, Bought, Column, Kind
 
 SIZES: Final = (20, 30, 50, 100, 200)
 DENSITIES: Final = ("dense", "comfortable")
 LONGEST = 320
 BIGGEST_ID = 2**63 - 1
 LAST = "last"
+INVITED_BY_STAFF = "-"  # in place of an inviter's key
 ANYTHING, EXACTLY = "*", "="  # behind a text: what begins with it; before one: what it is
 SIGNS: Final[Mapping[str, Callable[[Any, Any], sa.ColumnElement[bool]]]] = {
     "=": operator.eq,
@@ -28,6 +29,8 @@ SIGNS: Final[Mapping[str, Callable[[Any, Any], sa.ColumnElement[bool]]]] = {
     "<": operator.lt,
     "in": lambda column, values: column.in_(values),
 }
+# The invitations that led to a purchase; the reports keep them.
+PURCHASES: Final = sa.table("invitations_purchase", sa.column("invitation_id"))
 BEHIND_ALL = "\U0010ffff"
 SHORTEST_PART = 3  # letters that an address is searched for anywhere; fewer begin it
 # As both databases fold: a letter beyond ASCII stays what it is.
@@ -36,7 +39,7 @@ FOLDED: Final = str.maketrans(ascii_uppercase, ascii_lowercase)
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """One filter, read: ``sign`` is one of :data:`SIGNS`, ``begins`` or ``contains``."""
+    """One filter, read: ``sign`` is one of :data:`SIGNS`, ``begins``, ``contains``, ``bought``."""
 
     column: Column
     sign: str
@@ -45,6 +48,9 @@ class Condition:
     def as_sql(self, source: Any = TABLE) -> sa.ColumnElement[bool]:
         """Return the filter as SQL, of the invitations or the columns of a subquery."""
         value = self.column.value(source)
+        if self.sign == "bought":
+            has_bought: sa.ColumnElement[bool] = value.in_(sa.select(PURCHASES.c.invitation_id))
+            return has_bought if self.value else ~has_bought
         lowered = sa.func.lower(value)
         if self.sign in SIGNS:
             is_text = self.column.kind == Kind.TEXT
@@ -59,7 +65,8 @@ class Condition:
 class Query:
     """What the address of the grid asks for; ``errors`` are by the filter's name.
 
-    ``view`` is the id of the saved view it came from, "0" where none is wanted.
+    ``view`` is the id of the saved view it came from, "0" where none is wanted; ``zone`` is
+    whose days it means, "" for the reader's; ``report`` is what it was opened from.
     """
 
     filters: Mapping[str, str]
@@ -73,6 +80,8 @@ class Query:
     columns: Sequence[str] = DEFAULT_COLUMNS
     density: str = DENSITIES[0]
     view: str = ""
+    zone: str = ""
+    report: str = ""
 
     @property
     def conditions(self) -> list[sa.ColumnElement[bool]]:
@@ -85,7 +94,8 @@ class Query:
 
     def as_arguments(self) -> dict[str, str]:
         """Return the address's arguments that lead here, without the page."""
-        return self.state() | ({"view": self.view} if self.view else {})
+        kept = {"view": self.view, "report": self.report}
+        return self.state() | {name: text for name, text in kept.items() if text}
 
     def state(self) -> dict[str, str]:
         """Return what a saved view keeps of the address: all but the page and the view."""
@@ -98,6 +108,8 @@ class Query:
             chosen["columns"] = ",".join(self.columns)
         if self.density != DENSITIES[0]:
             chosen["density"] = self.density
+        if self.zone:
+            chosen["zone"] = self.zone
         return chosen
 
 
@@ -106,19 +118,20 @@ class BadFilter(ValueError):
 
 
 def read_query(arguments: Mapping[str, str], timezone: str) -> Query:
-    """Read the grid's query arguments; days are those of a time zone.
+    """Read the grid's query arguments; days are those of a time zone, or of the one named.
 
     What cannot be read is kept as typed and named in ``errors``. Rows that the reader may
     not know of never match.
     """
     filters = {name: arguments.get(name, "").strip()[:LONGEST] for name in FILTERS}
     given = _limits(scope.websites())
+    zone = _zone(arguments.get("zone", ""), timezone)
     errors: dict[str, str] = {}
     for name, text in filters.items():
         if not text:
             continue
         try:
-            given.append(_condition(name, text, ZoneInfo(timezone)))
+            given.append(_condition(name, text, ZoneInfo(zone or timezone)))
         except BadFilter as error:
             errors[name] = str(error)
     sort, density = arguments.get("sort", "id"), arguments.get("density", "")
@@ -135,6 +148,8 @@ def read_query(arguments: Mapping[str, str], timezone: str) -> Query:
         _columns(arguments.get("columns", "")),
         density if density in DENSITIES else DENSITIES[0],
         _view(arguments.get("view", "")),
+        zone,
+        arguments.get("report", "")[:LONGEST],
     )
 
 
@@ -144,6 +159,16 @@ def _limits(websites: scope.Websites) -> list[Condition]:
     codes = sorted(websites)
     sign, value = ("=", codes[0]) if len(codes) == 1 else ("in", codes)
     return [Condition(COLUMNS["website"], sign, value)]
+
+
+def _zone(text: str, timezone: str) -> str:
+    """Return the time zone that an address names, "" for the reader's own or what is none."""
+    if text in ("", timezone):
+        return ""
+    try:
+        return ZoneInfo(text).key
+    except (ZoneInfoNotFoundError, ValueError, OSError):  # OSError: "Europe" is a folder
+        return ""
 
 
 def _view(text: str) -> str:
@@ -173,10 +198,14 @@ def _condition(name: str, text: str, zone: ZoneInfo) -> Condition:
         day = _day(text) + timedelta(days=int(is_end))
         return Condition(column, "<" if is_end else ">=", _midnight(day, zone))
     text = text.replace("\x00", "")
+    if column.kind == Kind.KEY:
+        return Condition(column, "=", "" if text == INVITED_BY_STAFF else text)
     if column.kind == Kind.TEXT:
         return _part(column, text)
     if column.values is not None and text not in list(column.values):
         raise BadFilter("choice")
+    if column.values is Bought:
+        return Condition(column, "bought", text == Bought.YES)
     return Condition(column, "=", text)
 
 

@@ -16,6 +16,7 @@ from flask import Flask
 from .. import searchable
 from ..database import engine
 from ..models import Base
+from ..reports import folding, triggers
 
 VERSION_TABLE = "invitations_alembic_version"
 PREFIX = "invitations_"
@@ -28,6 +29,9 @@ def upgrade(app: Flask, revision: str = "head") -> None:
         with app.app_context(), engine().begin() as connection:
             if not searchable.exist(connection):
                 searchable.create(connection)
+            if not triggers.exist(connection):  # a table that was made anew has lost them
+                triggers.create(connection)
+                folding.forget(connection)
 
 
 def downgrade(app: Flask, revision: str) -> None:

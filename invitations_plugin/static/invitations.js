@@ -215,7 +215,7 @@
     const root = mine(target);
     if (!root || target.dataset.hxTrigger?.startsWith('every')) return; // what asks again every second is not announced
     show();
-    if (target.id === 'inv-total') return;
+    if (target.closest('#inv-total, #inv-glance')) return;
     if (target.id === 'inv-panel' && !target.contains(document.activeElement)) {
       target.querySelector('input:not([type="hidden"]), select, a')?.focus();
     }

@@ -1,0 +1,198 @@
+"""The reports from the figures that are kept, beside the same counted over all the rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from datetime import date
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from time import perf_counter
+from typing import Any, Final
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from invitations_plugin.reports import (
+    Period,
+    conversions,
+    counting,
+    customers,
+    invitations,
+    keeping,
+    preset,
+    read_period,
+)
+from tests.support.stores import Store
+
+from .filled import kind_of
+from .report import Section, in_short, judged, table
+from .timing import Contender, Once, Times, take_turns_at
+
+OURS, ROWS, PLAIN = "ours, kept", "ours, rows", "GROUP BY"
+MOST, MOST_INVITERS = 0.010, 0.050  # seconds in the database
+SECONDS: Final = 20.0  # that one of them spends on one report
+TITLE = "Reports"
+SHORT, SHORT_INVITERS = "Report by interval, slowest, ms", "Invited Customers by month, ms"
+GOALS = {SHORT: f"at most {MOST * 1000:g}", SHORT_INVITERS: f"at most {MOST_INVITERS * 1000:g}"}
+ABOUT = f"""A report as Python gets it: all its statements and what is made of their rows, no page.
+Everybody has a process of its own; all take turns at each report.
+
+- *{OURS}*: the figures that triggers and the worker keep, as the pages read them.
+- *{ROWS}*: the same function over the invitations, as it is until the figures are there.
+- *{PLAIN}*: what one writes by hand: the table grouped by the day of the database, in UTC."""
+JOBS: Final = (
+    "last 30 days by day",
+    "half a year by day",
+    "this year by month",
+    "all by year",
+    "half a year by day, one store view",
+    "conversions, half a year by day",
+    "inviters, this year by month",
+    "inviters, most buyers by year",
+    "inviters, last 30 days by day",
+)
+INVITERS: Final = "inviters"
+# What is read from the rows whatever is kept: no figure is by inviter and day.
+FROM_ROWS: Final = JOBS[-1]
+
+
+def measure(urls: Sequence[str], requests: int) -> Section:
+    """Compare them on databases that are filled."""
+    parts, short = [ABOUT], {}
+    with TemporaryDirectory() as name:
+        for url in urls:
+            _settle(url, Path(name))
+            contenders = [
+                Contender(each, contend, (each, url, name)) for each in (OURS, ROWS, PLAIN)
+            ]
+            found = take_turns_at(JOBS, contenders, requests, SECONDS, f"reports, {kind_of(url)}")
+            parts += [f"**{kind_of(url)}**", _told(found), _verdict(found)]
+            slowest, inviters = _slowest(found), found[JOBS[-3]][OURS].p50
+            short[kind_of(url)] = {
+                SHORT: f"{slowest * 1000:.1f}",
+                SHORT_INVITERS: f"{inviters * 1000:.1f}",
+            }
+    return Section(TITLE, "\n\n".join(parts), in_short(short, GOALS))
+
+
+def _settle(url: str, folder: Path) -> None:
+    """Let the worker's part be done, and what PostgreSQL does by itself after a while."""
+    with closing(_store(url, folder)) as store, store.session():
+        keeping.keep()
+    engine = sa.create_engine(url, isolation_level="AUTOCOMMIT")
+    if engine.dialect.name == "postgresql":
+        with engine.connect() as connection:
+            connection.exec_driver_sql("VACUUM ANALYZE")
+    engine.dispose()
+
+
+def _store(url: str, folder: Path) -> Store:
+    return Store(DATABASE_URL=url, INSTANCE_PATH=str(folder), INVITATIONS_DELIVERY="none")
+
+
+@contextmanager
+def contend(name: str, url: str, folder: str) -> Iterator[Once]:
+    """Yield what makes one report, by one of the three ways."""
+    with closing(_store(url, Path(folder))) as store, store.session() as db:
+        if name == ROWS:
+            counting.from_figures = lambda db, period, kept, counted: counted(db, period)
+            customers.__globals__["from_figures"] = counting.from_figures
+        jobs = _plain(db) if name == PLAIN else _ours(db)
+
+        def once(job: str) -> float:
+            start = perf_counter()
+            jobs[job]()
+            seconds = perf_counter() - start
+            db.rollback()
+            return seconds
+
+        yield once
+
+
+def _ours(db: Session) -> Mapping[str, Callable[[], object]]:
+    month, half, year, every, view = _periods()
+    return {
+        JOBS[0]: lambda: invitations(db, month),
+        JOBS[1]: lambda: invitations(db, half),
+        JOBS[2]: lambda: invitations(db, year),
+        JOBS[3]: lambda: invitations(db, every),
+        JOBS[4]: lambda: invitations(db, view),
+        JOBS[5]: lambda: conversions(db, half),
+        JOBS[6]: lambda: customers(db, year),
+        JOBS[7]: lambda: customers(db, every, "purchased"),
+        JOBS[8]: lambda: customers(db, month),
+    }
+
+
+def _periods() -> tuple[Period, ...]:
+    usual = read_period({}).period
+    if usual is None:
+        raise RuntimeError("The usual period cannot be read.")
+    month, year = preset("30", usual), preset("year", usual)
+    quarter = preset("90", usual)
+    half = Period("", quarter.first.replace(day=1), usual.last, "day", usual.timezone)
+    first = half.first.replace(month=max(1, half.first.month - 3))
+    half = Period("", first, usual.last, "day", usual.timezone)
+    every = Period("", date(2020, 1, 1), usual.last, "year", usual.timezone)
+    return month, half, year, every, Period("store:en", first, usual.last, "day", usual.timezone)
+
+
+def _plain(db: Session) -> Mapping[str, Callable[[], object]]:
+    is_sqlite = db.get_bind().dialect.name == "sqlite"
+    day = "date(sent_at)" if is_sqlite else "sent_at::date"
+    month = "substr(sent_at, 1, 7)" if is_sqlite else "date_trunc('month', sent_at)"
+    year = "substr(sent_at, 1, 4)" if is_sqlite else "date_trunc('year', sent_at)"
+    last, half, this, every, _ = _periods()
+    bought = "select distinct invitation_id from invitations_purchase"
+
+    def job(keys: str, period: Period, more: str = "", join: str = "", end: str = "") -> Any:
+        # made of what stands here
+        query = sa.text(
+            f"select {keys}, count(*) as sent,"
+            " sum(case when status = 'accepted' then 1 else 0 end),"
+            " sum(case when status = 'discarded' then 1 else 0 end)"
+            f" from invitations_invitation {join} where sent_at >= :first {more}"
+            f" group by {keys} {end}"
+        )
+        first = {"first": period.whole.begins}
+        return lambda: db.execute(query.bindparams(**first)).all()
+
+    by_month, by_day = f"{month}, inviter_key", f"{day}, inviter_key"
+    page = "order by 1 desc, sent desc limit 50"
+    left = f"left join ({bought}) as b on b.invitation_id = id"
+    return {
+        JOBS[0]: job(day, last),
+        JOBS[1]: job(day, half),
+        JOBS[2]: job(month, this),
+        JOBS[3]: job(year, every),
+        JOBS[4]: job(day, half, "and store_view = 'en'"),
+        JOBS[5]: job(day, half, join=left),
+        JOBS[6]: job(by_month, this, end=page),
+        JOBS[7]: job(f"{year}, inviter_key", every, join=left, end=page),
+        JOBS[8]: job(by_day, last, end=page),
+    }
+
+
+def _slowest(found: Mapping[str, Mapping[str, Times]]) -> float:
+    return max(each[OURS].p50 for job, each in found.items() if not job.startswith(INVITERS))
+
+
+def _told(found: Mapping[str, Mapping[str, Times]]) -> str:
+    rows = []
+    for job, times in found.items():
+        base = times[PLAIN].p50
+        taken = [f"{times[name].p50 * 1000:,.1f}" for name in (OURS, ROWS, PLAIN)]
+        rows.append((job, *taken, f"{base / times[OURS].p50:,.0f}"))
+    heads = ("report", *(f"{name}, ms" for name in (OURS, ROWS, PLAIN)), "times faster")
+    return table(heads, rows)
+
+
+def _verdict(found: Mapping[str, Mapping[str, Times]]) -> str:
+    lines = []
+    for job, times in found.items():
+        most = MOST_INVITERS if job.startswith(INVITERS) else MOST
+        seconds = times[OURS].p50
+        goal = f"7: {job}, at most {most * 1000:g} ms"
+        lines.append(judged(goal, f"{seconds * 1000:.1f} ms", seconds <= most))
+    return "Goals:\n\n" + "\n".join(lines)

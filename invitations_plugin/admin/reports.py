@@ -1,0 +1,163 @@
+"""Reports > Private Sales: three reports, a customer's tree, and small plots for the grid."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from flask import Response, abort, request
+
+from ..database import session
+from ..i18n import gettext
+from ..rendering import wants_fragment
+from ..reports import (
+    CustomersPage,
+    Period,
+    behaviour,
+    conversions,
+    customers,
+    has_purchases,
+    invitations,
+    preset,
+    read_period,
+    tree,
+)
+from ..sheets import is_offered
+from . import report_plots, report_tables
+from . import report_words as words
+from .blueprint import admin, show
+from .report_files import files, report_file
+from .report_links import Asking, GridLinks, last_days, read_asking
+from .report_page import behaviour_facts, form_context, pager, tree_context
+from .report_tables import Table
+
+TREE_KEY: Final = 255  # characters of a customer's key
+FILE_PAGE: Final = 500  # customers that are read at a time for a file
+MOST_LINES: Final = 20_000  # of a file
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A report: its tables, the first above the others, and what else its page shows."""
+
+    tables: Sequence[Table]
+    context: dict[str, Any]
+
+
+@admin.get("/reports/invitations")
+def report_invitations() -> Response:
+    """Show how many invitations were sent in each interval, and what became of them."""
+    return _report("invitations", _invitations)
+
+
+@admin.get("/reports/conversions")
+def report_conversions() -> Response:
+    """Show how many invitations led to a purchase."""
+    return _report("conversions", _conversions)
+
+
+@admin.get("/reports/customers")
+def report_customers() -> Response:
+    """Show who sent invitations, and how many of these were accepted."""
+    return _report("customers", _customers)
+
+
+def _report(name: str, make: Callable[[Asking, Period], Made]) -> Response:
+    """Show a report, or the form with what is wrong about it; htmx gets it without the frame."""
+    asking, kind = read_asking(name, request.args), request.args.get("format", "")
+    period = asking.asked.period
+    if period is None:
+        return _page(asking, {}, 422)
+    if kind and not is_offered(kind):
+        abort(404)
+    if kind and name == "customers":
+        return _customers_file(kind, asking, period)
+    made = make(asking, period)
+    if kind:
+        return report_file(kind, asking, period, made.tables)
+    return _page(asking, made.context | {"table": made.tables[0], "files": files(asking)})
+
+
+def _page(asking: Asking, found: dict[str, Any], status: int = 200) -> Response:
+    context = form_context(asking) | found
+    return show("admin/report.html", "admin/_report.html", status, **context)
+
+
+def _invitations(asking: Asking, period: Period) -> Made:
+    report = invitations(session(), period)
+    table = report_tables.invitations_table(asking, report, GridLinks(asking, period))
+    return Made([table], {"is_empty": not report.totals.sent, **report_plots.sent_plot(report)})
+
+
+def _conversions(asking: Asking, period: Period) -> Made:
+    found = conversions(session(), period)
+    table = report_tables.conversions_table(asking, found.report, GridLinks(asking, period))
+    money = [report_tables.money_table(found)] if found.totals else []
+    context = {
+        "money": money[0] if money else None,
+        "is_empty": not found.report.totals.sent,
+        "is_unconnected": not found.has_purchases,
+        "as_of": found.as_of,
+        "facts": behaviour_facts(behaviour(session(), period), found),
+        **report_plots.bought_plot(found.report),
+        **report_plots.funnel(found.report.totals),
+    }
+    return Made([table, *money], context)
+
+
+def _customers(asking: Asking, period: Period) -> Made:
+    page = customers(session(), period, asking.sort, asking.direction, asking.search, asking.page)
+    table = report_tables.customers_table(asking, page, period, has_purchases=has_purchases())
+    plot = report_plots.inviters_plot(page.rows)
+    return Made([table], {"is_empty": not page.total, **pager(asking, page), **plot})
+
+
+def _customers_file(kind: str, asking: Asking, period: Period) -> Response:
+    table, note = every_customer(asking, period)
+    return report_file(kind, asking, period, [table], note)
+
+
+def every_customer(asking: Asking, period: Period) -> tuple[Table, str]:
+    """Return the customers' report whole, up to :data:`MOST_LINES`, and what it leaves out."""
+    page = _all_customers(asking, period)
+    table = report_tables.customers_table(asking, page, period, has_purchases=has_purchases())
+    return table, words.left_out_text(len(page.rows), page.total)
+
+
+def _all_customers(asking: Asking, period: Period) -> CustomersPage:
+    def read(number: int) -> CustomersPage:
+        order = (asking.sort, asking.direction)
+        return customers(session(), period, *order, asking.search, number, FILE_PAGE)
+
+    first = read(1)
+    last = min(first.pages, MOST_LINES // FILE_PAGE)
+    rows = [row for number in range(2, last + 1) for row in read(number).rows]
+    return replace(first, rows=[*first.rows, *rows])
+
+
+@admin.get("/reports/customer")
+def report_tree() -> Response:
+    """Show whom a customer brought, whom these brought, and so on."""
+    asking = read_asking("customers", request.args)
+    found = tree(session(), request.args.get("key", "")[:TREE_KEY].replace("\x00", ""))
+    if found is None:
+        abort(404)
+    return show("admin/report_tree.html", **tree_context(asking, found))
+
+
+@admin.get("/reports/glance")
+def report_glance() -> Response:
+    """Show the last 30 days as small plots, for the grid's page; alone it is a small page."""
+    period = preset("30", _default_period())
+    plots = report_plots.small_plots(invitations(session(), period))
+    name = "admin/_glance.html"
+    page = name if wants_fragment() else "admin/glance.html"
+    title = gettext("The last 30 days")
+    return show(page, name, plots=plots, title=title, report_url=last_days())
+
+
+def _default_period() -> Period:
+    period = read_period({}).period
+    assert period is not None  # nothing was typed that could be wrong  # noqa: S101
+    return period

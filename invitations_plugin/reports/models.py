@@ -1,0 +1,108 @@
+"""The tables that reports are read from, so that no report has to count the invitations.
+
+``store_view`` and ``website`` are an invitation's own; days are those of a time zone.
+"""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Mapped, mapped_column
+
+from ..models import Base, BigId, HostKey
+
+PARTS = 10_000  # of one unit of a currency: amounts are kept as whole numbers of them
+
+
+class FigureDelta(Base):
+    """What one change of an invitation adds to the figures, until the worker folds it in.
+
+    Triggers write it in the transaction of the change: see :mod:`.triggers`.
+    """
+
+    __tablename__ = "invitations_figure_delta"
+    __table_args__ = (
+        sa.Index(None, "invitation_id"),
+        {"sqlite_autoincrement": True},
+    )
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    invitation_id: Mapped[int] = mapped_column(BigId)
+    inviter_key: Mapped[str] = mapped_column(HostKey)
+    website: Mapped[str]
+    store_view: Mapped[str]
+    sent_at: Mapped[datetime]
+    sent: Mapped[int]
+    accepted: Mapped[int]
+    discarded: Mapped[int]
+    purchased: Mapped[int]
+
+
+class Figure(Base):
+    """How many invitations of a store view were first sent on a day, and what became of them."""
+
+    __tablename__ = "invitations_figure"
+
+    timezone: Mapped[str] = mapped_column(primary_key=True)
+    day: Mapped[date] = mapped_column(primary_key=True)
+    website: Mapped[str] = mapped_column(primary_key=True)
+    store_view: Mapped[str] = mapped_column(primary_key=True)
+    sent: Mapped[int] = mapped_column(sa.BigInteger())
+    accepted: Mapped[int] = mapped_column(sa.BigInteger())
+    discarded: Mapped[int] = mapped_column(sa.BigInteger())
+    purchased: Mapped[int] = mapped_column(sa.BigInteger())
+
+
+class InviterFigure(Base):
+    """The same for one inviter and a month, which is named by its first day."""
+
+    __tablename__ = "invitations_inviter_figure"
+
+    timezone: Mapped[str] = mapped_column(primary_key=True)
+    month: Mapped[date] = mapped_column(primary_key=True)
+    website: Mapped[str] = mapped_column(primary_key=True)
+    store_view: Mapped[str] = mapped_column(primary_key=True)
+    inviter_key: Mapped[str] = mapped_column(HostKey, primary_key=True)
+    sent: Mapped[int]
+    accepted: Mapped[int]
+    discarded: Mapped[int]
+    purchased: Mapped[int]
+
+
+class FigureState(Base):
+    """How far something that the worker keeps is; no row is nothing done yet.
+
+    ``position`` is the id of the last invitation dealt with. Of the figures, ``timezones``
+    says by store view in which they are kept, ``generation`` counts how often they were built
+    anew, and ``is_whole`` is whether every invitation is in. Of the purchases, ``done_at`` is
+    when the last round ended, in UTC.
+    """
+
+    __tablename__ = "invitations_figure_state"
+
+    name: Mapped[str] = mapped_column(sa.String(16), primary_key=True)
+    position: Mapped[int] = mapped_column(sa.BigInteger(), default=0)
+    generation: Mapped[int] = mapped_column(default=0)
+    timezones: Mapped[dict[str, list[str]]] = mapped_column(sa.JSON(), default=dict)
+    is_whole: Mapped[bool] = mapped_column(default=False)
+    done_at: Mapped[datetime | None]
+
+
+class InvitationPurchase(Base):
+    """What the customer of an accepted invitation has bought since, in one currency.
+
+    ``amount`` is in :data:`PARTS` of the currency; it stays when the account goes.
+    """
+
+    __tablename__ = "invitations_purchase"
+    __table_args__ = (sa.Index(None, "sent_at", "invitation_id"),)
+
+    invitation_id: Mapped[int] = mapped_column(BigId, primary_key=True, autoincrement=False)
+    currency: Mapped[str] = mapped_column(sa.String(8), primary_key=True)
+    website: Mapped[str]
+    store_view: Mapped[str]
+    sent_at: Mapped[datetime]
+    orders: Mapped[int]
+    amount: Mapped[int] = mapped_column(sa.BigInteger())
+    first_at: Mapped[datetime]

@@ -1,0 +1,193 @@
+"""What the customers who came by an invitation buy, asked of the store in rounds.
+
+A round asks for some hundred customers at a time and begins anew a while after it ended. What
+the store tells no more, as of a deleted account, stays as it was.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import defaultdict
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from time import monotonic
+from typing import Any, Final, cast
+
+import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import Session
+
+from ..clock import as_kept, now
+from ..database import Busy, atomically, insert_into, insert_many, session
+from ..host import Host, Purchase
+from ..models import Invitation, Status
+from ..state import host, state
+from ..turns import take_turn
+from .models import PARTS, FigureDelta, FigureState, InvitationPurchase
+
+log = logging.getLogger(__name__)
+
+I = Invitation  # noqa: E741  # named once, used on every line below
+STATE: Final = "purchases"
+CHUNK: Final = 500
+REST: Final = timedelta(seconds=60)  # between two rounds
+PAUSE: Final = 60.0  # seconds until a store that failed is asked again
+LONGEST_CURRENCY: Final = 8
+BOUGHT: Final = ("orders", "amount", "first_at")
+
+
+@dataclass(slots=True)
+class _Bought:
+    """What one customer bought in one currency."""
+
+    orders: int = 0
+    amount: int = 0
+    first_at: datetime = datetime.max
+
+    def add(self, order: Purchase) -> None:
+        self.orders += 1
+        self.amount += int((order.amount * PARTS).to_integral_value())
+        self.first_at = min(self.first_at, as_kept(order.at))
+
+
+def has_purchases() -> bool:
+    """Return whether the store tells of purchases."""
+    return type(host()).purchases is not Host.purchases
+
+
+def as_of(db: Session) -> datetime | None:
+    """Return when the last round ended, in UTC, None before the first one has."""
+    return db.scalar(sa.select(FigureState.done_at).where(FigureState.name == STATE))
+
+
+def ask_all(over: Callable[[], bool] = lambda: False) -> bool:
+    """Go on with the round that is due; return whether there is nothing left to ask.
+
+    A fault of the store's is logged, and it is asked again after a while.
+
+    :param over: asked before each question; true ends the work.
+    """
+    if not has_purchases() or monotonic() < state().ask_after:
+        return True
+    try:
+        while _is_due(session()):
+            if over():
+                return False
+            atomically(lambda: ask_next(session()))
+    except (Busy, DBAPIError):
+        raise
+    except Exception:
+        log.exception("The store's purchases cannot be read; the figures stay as they are")
+        state().ask_after = monotonic() + PAUSE
+    return True
+
+
+def _read_state(db: Session) -> Any | None:
+    query = sa.select(FigureState.position, FigureState.done_at)
+    return db.execute(query.where(FigureState.name == STATE)).first()
+
+
+def _is_due(db: Session) -> bool:
+    reached = _read_state(db)
+    if reached is None or reached.done_at is None or reached.position:
+        return True
+    is_over: bool = reached.done_at + REST <= now()
+    return is_over
+
+
+def ask_next(db: Session) -> None:
+    """Ask for the next customers and keep what they bought. The caller commits."""
+    take_turn(db, STATE)
+    if not _is_due(db):  # somebody else ended the round meanwhile
+        return
+    reached = _read_state(db)
+    position = reached.position if reached is not None else 0
+    columns = (I.id, I.customer_key, I.website, I.store_view, I.sent_at, I.registered_at)
+    query = sa.select(*columns).where(I.status == Status.ACCEPTED, I.id > position)
+    rows = db.execute(query.order_by(I.id).limit(CHUNK)).all()
+    asked = {row.customer_key: row for row in rows if row.customer_key and row.sent_at}
+    _keep(db, asked, _bought(asked))
+    is_over = len(rows) < CHUNK
+    values = {"position": 0, "done_at": now()} if is_over else {"position": rows[-1].id}
+    row = insert_into(db, FigureState).values(
+        name=STATE, generation=0, timezones={}, is_whole=True, **values
+    )
+    db.execute(row.on_conflict_do_update(index_elements=[FigureState.name], set_=values))
+
+
+def _bought(asked: Mapping[str, Any]) -> Mapping[tuple[int, str], _Bought]:
+    """Return what customers bought since they registered, by invitation and currency."""
+    found: dict[tuple[int, str], _Bought] = defaultdict(_Bought)
+    for order in host().purchases(list(asked)) if asked else ():
+        row = asked.get(order.customer_key)
+        if row is not None and as_kept(order.at) >= row.registered_at:
+            found[row.id, order.currency[:LONGEST_CURRENCY]].add(order)
+    return found
+
+
+def _keep(db: Session, asked: Mapping[str, Any], bought: Mapping[tuple[int, str], _Bought]) -> None:
+    """Write what differs from what was known, and count who bought for the first time."""
+    known = _known(db, [row.id for row in asked.values()])
+    changed = {key: each for key, each in bought.items() if known.get(key) != each}
+    if not changed:
+        return
+    rows = {row.id: row for row in asked.values()}
+    _write(db, [_values(rows[key[0]], key[1], each) for key, each in sorted(changed.items())])
+    _count(db, {number for number, _ in changed} - {number for number, _ in known})
+
+
+def _count(db: Session, new: Collection[int]) -> None:
+    """Add those who bought for the first time to the figures.
+
+    Their rows are kept from whoever takes an inviter out of them in this moment.
+    """
+    cohort = (I.id, I.inviter_key, I.website, I.store_view, I.sent_at)
+    rows = db.execute(sa.select(*cohort).where(I.id.in_(new)).order_by(I.id).with_for_update())
+    one = {"sent": 0, "accepted": 0, "discarded": 0, "purchased": 1}
+    deltas = [{**_cohort(row), "inviter_key": row.inviter_key, **one} for row in rows]
+    if deltas:
+        db.execute(sa.insert(FigureDelta.__table__), deltas)  # type: ignore[arg-type]
+
+
+def _known(db: Session, numbers: Sequence[int]) -> Mapping[tuple[int, str], _Bought]:
+    row = InvitationPurchase
+    columns = sa.select(row.invitation_id, row.currency, row.orders, row.amount, row.first_at)
+    found = db.execute(columns.where(row.invitation_id.in_(numbers)))
+    return {
+        (each.invitation_id, each.currency): _Bought(each.orders, each.amount, each.first_at)
+        for each in found
+    }
+
+
+def _cohort(row: Any) -> dict[str, Any]:
+    return {
+        "invitation_id": row.id,
+        "website": row.website,
+        "store_view": row.store_view,
+        "sent_at": row.sent_at,
+    }
+
+
+def _values(row: Any, currency: str, bought: _Bought) -> dict[str, Any]:
+    kept = {name: getattr(bought, name) for name in BOUGHT}
+    return {**_cohort(row), "currency": currency, **kept}
+
+
+def _write(db: Session, rows: Sequence[dict[str, Any]]) -> None:
+    def replacing(insert: Any) -> Any:
+        fresh = {name: insert.excluded[name] for name in BOUGHT}
+        keys = ["invitation_id", "currency"]
+        return insert.on_conflict_do_update(index_elements=keys, set_=fresh)
+
+    table = cast(sa.Table, InvitationPurchase.__table__)
+    insert_many(
+        db.connection(bind_arguments={"mapper": InvitationPurchase}), table, rows, replacing
+    )
+
+
+def as_amount(parts: int) -> Decimal:
+    """Return an amount as it is said: with two decimals, or as many as it has."""
+    amount = Decimal(parts) / PARTS
+    return amount.quantize(Decimal("0.01")) if amount == round(amount, 2) else amount

@@ -1,0 +1,51 @@
+"""Intervals as a table that a query can join, on both databases."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from ..models import Invitation
+from .periods import Interval
+
+KEPT = "%Y-%m-%d %H:%M:%S.%f"  # as SQLite compares moments
+
+TYPES: Final[Mapping[str, sa.types.TypeEngine[Any]]] = {
+    "place": sa.Integer(),
+    "first": sa.Date(),
+    "last": sa.Date(),
+    "begins": sa.DateTime(),
+    "ends": sa.DateTime(),
+}
+
+
+def spans(db: Session, intervals: Sequence[Interval]) -> sa.Subquery:
+    """Return the intervals with their ``place``, ``first`` and ``last`` day, and the moments
+    when each ``begins`` and ``ends``.
+    """
+    rows = [
+        {
+            "place": place,
+            "first": each.first.isoformat(),
+            "last": each.last.isoformat(),
+            "begins": f"{each.begins:{KEPT}}",
+            "ends": f"{each.ends:{KEPT}}",
+        }
+        for place, each in enumerate(intervals)
+    ]
+    document = sa.literal(json.dumps(rows), sa.Text())
+    if db.get_bind(Invitation).dialect.name == "postgresql":
+        given = sa.func.json_to_recordset(sa.cast(document, sa.JSON()))
+        columns = [sa.column(name, kind) for name, kind in TYPES.items()]
+        listed = given.table_valued(*columns).render_derived(with_types=True)
+        return sa.select(*listed.c).subquery("span")
+    each = sa.func.json_each(document).table_valued("value").c.value
+    parts = [
+        sa.func.json_extract(each, f"$.{name}", type_=kind).label(name)
+        for name, kind in TYPES.items()
+    ]
+    return sa.select(*parts).subquery("span")

@@ -1,0 +1,74 @@
+"""What reports say beside what the rows say, counted in the plainest way."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from zoneinfo import ZoneInfo
+
+import sqlalchemy as sa
+
+from invitations_plugin.database import atomically, session
+from invitations_plugin.models import Invitation
+from invitations_plugin.reports import Asked, Counts, Period, folding, keeping, read_period
+from invitations_plugin.reports.models import FigureDelta, InvitationPurchase
+
+from .stores import Store
+
+
+def period_of(store: Store, /, **asked: str) -> Period:
+    """Return a period by the arguments of a report's address; ``start`` stands for from."""
+    given = {"from" if name == "start" else name: text for name, text in asked.items()}
+    with store.session():
+        found: Asked = read_period(given)
+    assert found.period is not None, found.errors
+    return found.period
+
+
+def keep(store: Store) -> None:
+    """Do what the worker does for the reports."""
+    with store.session():
+        assert keeping.keep()
+
+
+def steps(store: Store, number: int) -> None:
+    """Do some steps of it, and no more."""
+    with store.session():
+        for _ in range(number):
+            atomically(lambda: folding.step(session()))
+
+
+def unfolded(store: Store) -> int:
+    """Return how many deltas wait."""
+    with store.session() as db:
+        return db.scalar(sa.select(sa.func.count()).select_from(FigureDelta)) or 0
+
+
+def plainly(store: Store, period: Period, inviter: str | None = None) -> list[Counts]:
+    """Count the rows of each interval one by one, by the day that a clock on the wall showed."""
+    with store.session() as db:
+        rows = db.scalars(sa.select(Invitation)).all()
+        buyers = set(db.scalars(sa.select(InvitationPurchase.invitation_id)))
+        lines = []
+        for each in period.intervals:
+            here = [
+                row
+                for row in rows
+                if row.sent_at is not None
+                and each.first <= wall_day(row.sent_at, period.timezone) <= each.last
+                and is_asked_for(row, period)
+                and inviter in (None, row.inviter_key)
+            ]
+            statuses = [row.status for row in here]
+            purchased = sum(row.id in buyers for row in here)
+            accepted, discarded = statuses.count("accepted"), statuses.count("discarded")
+            lines.append(Counts(len(here), accepted, discarded, purchased))
+        return lines
+
+
+def wall_day(moment: datetime, timezone: str) -> date:
+    return moment.replace(tzinfo=UTC).astimezone(ZoneInfo(timezone)).date()
+
+
+def is_asked_for(row: Invitation, period: Period) -> bool:
+    names = ("", f"website:{row.website}", f"store:{row.store_view}")
+    return period.scope in names and (period.websites is None or row.website in period.websites)

@@ -1,0 +1,189 @@
+"""Whatever happens to invitations, in whatever order: every figure is what the rows say."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from invitations_plugin import Purchase
+from invitations_plugin.erasing import forget_customer
+from invitations_plugin.models import History, Invitation, Outbox
+from invitations_plugin.reports import (
+    Counts,
+    check_figures,
+    customers,
+    folding,
+    invitations,
+    purchases,
+)
+from invitations_plugin.reports.models import (
+    Figure,
+    FigureDelta,
+    FigureState,
+    InvitationPurchase,
+    InviterFigure,
+)
+from invitations_plugin.state import host
+
+from .support.figures import period_of, plainly
+from .support.rows import STATUSES, row
+from .support.stores import Store
+
+TABLES = (
+    History,
+    Outbox,
+    Invitation,
+    Figure,
+    FigureDelta,
+    FigureState,
+    InviterFigure,
+    InvitationPurchase,
+)
+VIEWS = (("main", "en"), ("main", "fr"), ("private", "it"))
+LATER = datetime(2028, 12, 1)
+EVERY_HOUR = datetime(2028, 10, 28, 20)  # the clocks go back in the night that follows
+moments = st.one_of(
+    st.integers(0, 40).map(lambda hours: EVERY_HOUR + timedelta(hours=hours)),
+    st.integers(0, 500).map(lambda hours: datetime(2028, 2, 20) + timedelta(hours=hours)),
+)
+one_of_some = st.integers(0, 5)
+events = st.one_of(
+    st.tuples(st.just("add"), st.sampled_from(STATUSES), moments, one_of_some),
+    st.tuples(st.just("add"), st.sampled_from(STATUSES), moments, one_of_some),
+    st.tuples(st.just("move"), one_of_some, st.sampled_from(STATUSES)),
+    st.tuples(st.just("move"), one_of_some, st.sampled_from(STATUSES)),
+    st.tuples(st.just("buy"), one_of_some, st.integers(1, 999)),
+    st.tuples(st.sampled_from(["erase", "purge"]), one_of_some),
+    st.tuples(st.sampled_from(["fold", "fold", "fold", "anew", "ask"])),
+)
+PERIODS = (
+    {"start": "2028-02-21", "to": "2028-03-02"},
+    {"start": "2028-10-28", "to": "2028-10-30", "store": "it"},
+    {"start": "2028-01-01", "to": "2028-12-31", "by": "month"},
+    {"start": "2028-02-22", "to": "2028-11-01", "by": "week", "store": "website:main"},
+)
+
+
+class Past:
+    """Events as they happen to a store."""
+
+    def __init__(self, store: Store) -> None:
+        self.store, self.number, self.bought = store, 0, list[Purchase]()
+
+    def purchases(self, keys: Iterable[str]) -> Iterator[Purchase]:
+        return (each for each in self.bought if each.customer_key in set(keys))
+
+    def add(self, db: Any, status: str, at: datetime, place: int) -> None:
+        website, view = VIEWS[place % 3]
+        more = {"website": website, "store_view": view, "inviter_key": f"{place}"}
+        self.number += 1
+        made = row(f"{self.number}@example.com", status, created_at=at, **more)
+        db.execute(sa.insert(Invitation).values(made))
+
+    def move(self, db: Any, place: int, status: str) -> None:
+        found = self.rows(db)
+        if not found or found[place % len(found)].status == "accepted":
+            return
+        chosen = found[place % len(found)]
+        sent_at = chosen.sent_at or (LATER if status == "sent" else None)
+        values = {"status": status, "sent_at": sent_at, "registered_at": None, "discarded_by": None}
+        if status == "accepted":
+            values |= {"registered_at": LATER, "customer_key": f"c{chosen.id}"}
+            values["sent_at"] = sent_at or LATER
+        if status == "discarded":
+            values["discarded_by"] = "staff"
+        db.execute(sa.update(Invitation).where(Invitation.id == chosen.id).values(values))
+
+    def buy(self, db: Any, place: int, cents: int) -> None:
+        keys = [each.customer_key for each in self.rows(db) if each.customer_key]
+        if keys:
+            amount = Decimal(cents) / 100
+            self.bought.append(Purchase(keys[place % len(keys)], LATER, amount, "EUR"))
+
+    def erase(self, db: Any, place: int) -> None:
+        forget_customer(db, f"{place}")
+
+    def purge(self, db: Any, place: int) -> None:
+        chosen = Invitation.id % 6 == place
+        db.execute(sa.update(Invitation).where(chosen).values(email=None, message=None))
+
+    def fold(self, db: Any) -> None:
+        folding.step(db)
+
+    def anew(self, db: Any) -> None:
+        folding.begin(db)
+
+    def ask(self, db: Any) -> None:
+        purchases.ask_next(db)
+
+    def rows(self, db: Any) -> list[Any]:
+        columns = sa.select(
+            Invitation.id, Invitation.status, Invitation.sent_at, Invitation.customer_key
+        )
+        return list(db.execute(columns.order_by(Invitation.id)))
+
+
+def judge(store: Store) -> None:
+    """Compare every report with the rows."""
+    for asked in PERIODS:
+        period = period_of(store, **asked)
+        with store.session() as db:
+            found = [each.counts for each in invitations(db, period).lines]
+            page = customers(db, period, "key", "asc", size=1000)
+        assert found == plainly(store, period)
+        keys = {each.key for each in page.rows}
+        for key in keys:
+            own = [each.counts for each in page.rows if each.key == key]
+            expected = [each for each in plainly(store, period, key) if each.sent]
+            assert sorted(own) == sorted(expected)
+        everybody = [each.counts for each in page.rows]
+        assert page.sums == Counts(*(sum(each) for each in zip(Counts(), *everybody, strict=True)))
+        assert page.sums == Counts(*(sum(each) for each in zip(Counts(), *found, strict=True)))
+
+
+@pytest.fixture
+def happen(store: Store, monkeypatch: pytest.MonkeyPatch) -> Callable[[Any], None]:
+    """Let events happen to a store from nothing on."""
+    monkeypatch.setattr(folding, "CHUNK", 3)
+    monkeypatch.setattr(purchases, "CHUNK", 4)
+    monkeypatch.setattr(purchases, "REST", timedelta())
+
+    def happen(told: Any) -> None:
+        history = Past(store)
+        with store.session() as db:
+            monkeypatch.setattr(host(), "purchases", history.purchases, raising=False)
+            for table in TABLES:
+                db.execute(sa.delete(table))
+            for name, *arguments in told:
+                getattr(history, name)(db, *arguments)
+                db.commit()
+        judge(store)
+        with store.session() as db:
+            folding.keep()
+            assert check_figures(db) == []
+        judge(store)
+
+    return happen
+
+
+def test_every_figure_is_what_the_rows_say(happen: Callable[[Any], None]) -> None:
+    rules = settings(
+        max_examples=8,
+        deadline=None,
+        suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+        derandomize=True,
+    )
+
+    @rules
+    @given(st.lists(events, min_size=6, max_size=40))
+    def judged(told: Any) -> None:
+        happen(told)
+
+    judged()

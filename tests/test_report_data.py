@@ -1,0 +1,326 @@
+"""What invitations bring: purchases, inviters, and the tree of whom they brought."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from invitations_plugin import Purchase
+from invitations_plugin.host import Host
+from invitations_plugin.models import Invitation
+from invitations_plugin.reports import (
+    Conversions,
+    Counts,
+    Money,
+    Spread,
+    behaviour,
+    conversions,
+    customers,
+    folding,
+    keeping,
+    purchases,
+    tree,
+)
+from invitations_plugin.reports.models import FigureState
+from invitations_plugin.scope import limit_to
+from invitations_plugin.state import host
+from sample_store.models import Customer, Order
+
+from .support.figures import keep, period_of
+from .support.rows import by, insert, key_of, row
+from .support.second_store import SecondStore
+from .support.stores import MakeStore, Store
+
+DAY = datetime(2026, 3, 2, 12)
+MARCH = {"start": "2026-03-01", "to": "2026-03-31"}
+HOUR = timedelta(hours=1)
+Tell = Callable[..., None]
+
+
+@pytest.fixture
+def tell(store: Store, monkeypatch: pytest.MonkeyPatch) -> Tell:
+    """Let the store tell of these orders, each as customer, hours after DAY, amount, currency."""
+
+    def told(*orders: tuple[str, int, str, str]) -> None:
+        made = [
+            Purchase(key, DAY + HOUR * at, Decimal(sum_), name) for key, at, sum_, name in orders
+        ]
+
+        def asked(keys: Iterable[str]) -> list[Purchase]:
+            return [each for each in made if each.customer_key in set(keys)]
+
+        with store.session():
+            monkeypatch.setattr(host(), "purchases", asked, raising=False)
+        one_round(store)
+        with store.session():
+            folding.keep()
+
+    return told
+
+
+def one_round(store: Store) -> None:
+    """Ask for every customer once, however short ago somebody did."""
+    own = FigureState.name == purchases.STATE
+    place = sa.select(FigureState.position).where(own)
+    with store.session() as db:
+        db.execute(sa.update(FigureState).where(own).values(done_at=DAY))
+        purchases.ask_next(db)
+        db.commit()
+        while db.scalar(place):
+            purchases.ask_next(db)
+            db.commit()
+
+
+def accepted(store: Store, name: str, hours: int = 1, inviter: str = "i", **more: Any) -> int:
+    """Write an invitation accepted so many hours after it was sent, by an account of its name."""
+    moments = {"created_at": DAY, "registered_at": DAY + HOUR * hours}
+    made = row(f"{name}@example.com", "accepted", inviter_key=inviter, **moments)
+    return insert(store, [made | {"customer_key": name} | more])[0]
+
+
+def sold(store: Store) -> Conversions:
+    period = period_of(store, **MARCH, by="month")
+    with store.session() as db:
+        return conversions(db, period)
+
+
+def test_purchases_since_the_registration_count_in_the_interval_of_the_invitation(
+    store: Store, tell: Tell
+) -> None:
+    for name in ("ann", "bob", "cid"):
+        accepted(store, name)
+    late = ("ann", 24 * 60, "10.50", "EUR")
+    tell(late, ("ann", 2, "1.25", "EUR"), ("ann", 3, "7", "SEK"), ("bob", 0, "99", "EUR"))
+    found = sold(store)
+    assert found.report.totals == Counts(3, 3, 0, 1)
+    money = [Money("EUR", 2, Decimal("11.75")), Money("SEK", 1, Decimal("7.00"))]
+    assert (found.money, found.totals) == ({0: money}, money)
+    assert money[0].average == Decimal("5.88")
+    assert found.funnel == (3, 3, 1)
+    assert found.as_of is not None
+
+
+def test_a_second_order_counts_no_second_buyer(store: Store, tell: Tell) -> None:
+    accepted(store, "ann")
+    tell(("ann", 2, "5", "EUR"))
+    tell(("ann", 2, "5", "EUR"), ("ann", 9, "6", "EUR"), ("ann", 9, "1", "SEK"))
+    tell(("ann", 2, "5", "EUR"), ("ann", 9, "6", "EUR"), ("ann", 9, "1", "SEK"))
+    found = sold(store)
+    assert found.report.totals.purchased == 1
+    assert found.totals == [Money("EUR", 2, Decimal(11)), Money("SEK", 1, Decimal(1))]
+
+
+def test_what_a_deleted_account_bought_stays(store: Store, tell: Tell) -> None:
+    accepted(store, "ann")
+    tell(("ann", 2, "5", "EUR"))
+    store.change("ann@example.com", customer_key=None)
+    tell()
+    assert sold(store).report.totals == Counts(1, 1, 0, 1)
+    assert sold(store).totals == [Money("EUR", 1, Decimal(5))]
+
+
+def test_every_customer_is_asked_for_in_each_round(
+    store: Store, tell: Tell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(purchases, "CHUNK", 2)
+    names = ("ann", "bob", "cid", "dan", "eve")
+    for name in names:
+        accepted(store, name)
+    tell(*((name, 5, "1", "EUR") for name in names))
+    assert sold(store).report.totals.purchased == len(names)
+
+
+def test_the_orders_of_the_sample_store_are_read_by_the_worker(store: Store) -> None:
+    marcus = key_of(store, store.other_inviter)
+    accepted(store, "marcus", customer_key=marcus)
+    with store.session() as db:
+        at = DAY + HOUR * 2
+        order = {"product": "cups", "cents": 3400, "currency": "EUR", "at": at}
+        db.execute(sa.insert(Order).values(customer_id=int(marcus), **order))
+        db.commit()
+    keep(store)
+    assert sold(store).totals[0].orders == 2  # with one of the demo's
+
+
+def test_a_store_that_cannot_tell_stops_nothing_and_is_asked_later(
+    store: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    accepted(store, "ann")
+    asked = []
+
+    def broken(keys: Iterable[str]) -> list[Purchase]:
+        asked.append(keys)
+        raise LookupError("the shop's own API is away")
+
+    with store.session():
+        monkeypatch.setattr(host(), "purchases", broken, raising=False)
+        assert keeping.keep()
+        assert keeping.keep()
+    assert len(asked) == 1
+    assert "purchases cannot be read" in caplog.text
+    assert sold(store).report.totals == Counts(1, 1, 0, 0)
+
+
+def test_a_store_without_purchases_says_so(make_store: MakeStore) -> None:
+    second = make_store(SecondStore)
+    accepted(second, "ann")
+    keep(second)
+    with second.session():
+        assert type(host()).purchases is Host.purchases
+    found = sold(second)
+    assert not found.has_purchases
+    assert (found.report.totals.purchased, found.totals) == (0, [])
+
+
+def test_how_long_it_takes_and_who_invites_in_turn(store: Store, tell: Tell) -> None:
+    for place, hours in enumerate((5, 1, 3, 2, 4, 7, 6, 9, 8, 10)):
+        accepted(store, f"c{place}", hours, inviter=f"i{place % 3}")
+    insert(store, [row("d@example.com", created_at=DAY, inviter_key="c3")])
+    insert(store, [row("e@example.com", created_at=DAY), row("f@example.com", "not_sent")])
+    tell(("c1", 30, "1", "EUR"), ("c1", 40, "1", "SEK"), ("c4", 50, "1", "EUR"))
+    period = period_of(store, **MARCH)
+    with store.session() as db:
+        found = behaviour(db, period)
+    assert (found.inviters, found.invitations, found.per_inviter) == (4, 11, 2.75)
+    assert (found.accepted, found.inviting) == (10, 1)
+    assert found.to_accepted == Spread(10, HOUR * 5, HOUR * 9)
+    assert found.to_purchase == Spread(2, HOUR * 30, HOUR * 50)
+
+
+def test_nothing_takes_no_time(store: Store) -> None:
+    period = period_of(store, **MARCH)
+    with store.session() as db:
+        found = behaviour(db, period)
+    assert (found.per_inviter, found.to_accepted, found.to_purchase) == (None, None, None)
+
+
+def fill(store: Store) -> None:
+    """Write what four inviters sent in March and April, two of them with an account."""
+    veronica, marcus = by(store), by(store, store.other_inviter)
+    names = {"inviter_name": "Åsa Gone", "inviter_email": "ASA@example.com"}
+    gone = {"inviter_key": "gone:1", "inviter_name": "", "inviter_email": None}
+    sent = [(veronica, 4), (marcus, 2), ({"inviter_key": "77", **names}, 3), (gone, 1), ({}, 1)]
+    made = [
+        row(f"{place}.{number}@example.com", created_at=DAY + timedelta(days=8 * number), **who)
+        for place, (who, many) in enumerate(sent)
+        for number in range(many)
+    ]
+    insert(store, made)
+    accepted(store, "ann", inviter=marcus["inviter_key"])
+
+
+BY_MONTH = {"start": "2026-03-01", "to": "2026-04-30", "by": "month"}
+
+
+def names_in_order(store: Store, sort: str, direction: str = "desc", **more: Any) -> list[str]:
+    period = period_of(store, **BY_MONTH)
+    with store.session() as db:
+        page = customers(db, period, sort, direction, **more)
+        return [each.name or each.key for each in page.rows]
+
+
+@pytest.mark.parametrize("is_kept", [True, False])
+def test_inviters_sort_by_each_column(store: Store, tell: Tell, *, is_kept: bool) -> None:
+    fill(store)
+    keep(store) if is_kept else None
+    names = {"Veronica Costello", "Marcus Lindqvist", "Åsa Gone", "gone:1", ""}
+    assert names_in_order(store, "sent")[0] == "Veronica Costello"
+    assert names_in_order(store, "sent", "asc")[0] in ("gone:1", "")
+    assert names_in_order(store, "accepted")[0] == "Marcus Lindqvist"
+    assert names_in_order(store, "key", "asc")[0] == ""
+    assert set(names_in_order(store, "name")) == names
+    assert names_in_order(store, "email", "asc")[-1] == names_in_order(store, "email")[0]
+    tell(("ann", 2, "5", "EUR"))
+    assert names_in_order(store, "purchased")[0] == "Marcus Lindqvist"
+    assert names_in_order(store, "revenue")[0] == "Marcus Lindqvist"
+
+
+def test_inviters_are_searched_and_paged(store: Store) -> None:
+    fill(store)
+    period = period_of(store, **MARCH, by="year")
+    with store.session() as db:
+        assert [each.key for each in customers(db, period, search="asa@EX").rows] == ["77"]
+        assert customers(db, period, search="77").sums == Counts(3)
+        assert customers(db, period, search="100%").rows == []
+        pages = [customers(db, period, "sent", size=2, page=number) for number in (1, 2, 3, 9, 0)]
+    assert [each.page for each in pages] == [1, 2, 3, 3, 1]
+    assert {(each.pages, each.total) for each in pages} == {(3, 5)}
+    found = [each.key for page in pages[:3] for each in page.rows]
+    assert len(set(found)) == 5
+    assert pages[0].sums.accepted == 1
+
+
+def test_inviters_have_the_money_of_whom_they_brought(store: Store, tell: Tell) -> None:
+    fill(store)
+    tell(("ann", 2, "5.5", "EUR"), ("ann", 2, "2", "SEK"))
+    period = period_of(store, **BY_MONTH)
+    with store.session() as db:
+        [first, *others] = customers(db, period, "revenue").rows
+    assert first.money == [Money("EUR", 1, Decimal("5.5")), Money("SEK", 1, Decimal(2))]
+    assert (first.name, first.group, first.email) == (
+        "Marcus Lindqvist",
+        "vip",
+        store.other_inviter,
+    )
+    assert not any(each.money for each in others)
+
+
+def test_a_tree_shows_whom_a_customer_brought_and_whom_they_brought(
+    store: Store, tell: Tell
+) -> None:
+    veronica = key_of(store, store.inviter)
+    for name, inviter in (("ann", veronica), ("bob", veronica), ("cid", "ann"), ("dan", "cid")):
+        accepted(store, name, inviter=inviter)
+    accepted(store, "eve", inviter="dan")
+    insert(store, [row("f@example.com", created_at=DAY, inviter_key=veronica)])
+    tell(("ann", 2, "5", "EUR"))
+    with store.session() as db:
+        found = tree(db, veronica)
+        assert tree(db, "nobody") is None
+        assert tree(db, "") is None
+    assert found is not None
+    assert (found.name, found.counts) == ("Veronica Costello", Counts(3, 2, 0, 1))
+    assert found.money == [Money("EUR", 1, Decimal(5))]
+    [ann, bob] = found.invitees
+    assert (ann.key, bob.invitees, ann.accepted_at) == ("ann", [], DAY + HOUR)
+    [cid] = ann.invitees
+    [dan] = cid.invitees
+    assert (dan.key, dan.invitees, dan.more) == ("dan", [], 1)
+
+
+def test_a_tree_is_bounded_and_stays_within_the_readers_websites(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("invitations_plugin.reports.trees.WIDEST", 2)
+    for name in ("ann", "bob", "cid"):
+        accepted(store, name, inviter="i")
+    with store.session() as db:
+        found = tree(db, "i")
+        assert found is not None
+        assert ([each.key for each in found.invitees], found.more) == (["ann", "bob"], 1)
+        limit_to(["private"])
+        assert tree(db, "i") is None
+
+
+def test_the_demo_leaves_orders_and_figures(store: Store) -> None:
+    ran = store.app.test_cli_runner().invoke(
+        args=["demo", "seed", "--customers", "8", "--invitations", "300"]
+    )
+    assert ran.exit_code == 0, ran.output
+    with store.session() as db:
+        friends = db.scalar(sa.select(sa.func.count()).select_from(Customer))
+        last = db.scalar(sa.select(sa.func.max(Invitation.sent_at)))
+        assert friends is not None
+        assert last is not None
+    period = period_of(store, start="2020-01-01", to=f"{last:%Y-%m-%d}", by="year")
+    with store.session() as db:
+        found = conversions(db, period)
+    counts = found.report.totals
+    assert counts.accepted > counts.purchased > counts.accepted / 5
+    assert found.totals[0].revenue > 0
+    assert found.as_of is not None
