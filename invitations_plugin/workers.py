@@ -169,19 +169,23 @@ class Clock(Sender):
             each.join()
 
     def _look(self) -> float:
-        """Do what is due, mass actions and mail by turns; return the seconds to the next look."""
+        """Do what is due by turns: mass actions, mail, figures of the reports.
+
+        Return the seconds to the next look.
+        """
         if time.monotonic() >= self._next_upkeep:
             self._next_upkeep = time.monotonic() + HOUR
             upkeep()
         self.heart.beat()
-        is_done = keeping.keep(self._after(TURN))
-        is_done = jobs.run_all(self._after(TURN)) and is_done
+        is_done = jobs.run_all(self._after(TURN))
         is_over = self._after(MAIL_TURN if is_done else TURN)
         self._send(is_over)
+        is_done = is_done and not is_over()
+        is_done = keeping.keep(self._after(TURN)) and is_done
         if time.monotonic() >= self._next_alarm:
             self._next_alarm = time.monotonic() + MINUTE
             atomically(lambda: alarms.ring(session()))
-        return POLL if is_done and not is_over() else 0.0
+        return POLL if is_done else 0.0
 
 
 class DeliveryThread(Clock):
