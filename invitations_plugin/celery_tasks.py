@@ -35,7 +35,7 @@ FIGURES: Final = 10.0  # seconds between two looks at the figures of the reports
 @cache
 def _heart(pid: int) -> Heart:
     """Return the sign of life of one of Celery's processes."""
-    return Heart("celery")
+    return Heart("Celery")
 
 
 def _deliver() -> None:
