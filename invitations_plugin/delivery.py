@@ -66,6 +66,11 @@ class Report:
         """How many rows of the outbox had a turn."""
         return self.sent + self.deferred + self.failed + self.skipped
 
+    @property
+    def asked(self) -> int:
+        """How many the server was asked to take."""
+        return self.handled - self.unasked
+
 
 class NotNow(Enum):
     """What becomes of a mail that does not leave."""
@@ -123,9 +128,9 @@ def _deliver_shut(most: int, report: Report, stop: Callable[[], bool], line: Lin
         atomically(lambda: outbox.release(session(), probe))
         report.unreachable = circuit.seen().text
         return False
-    unasked = report.unasked
+    asked = report.asked
     _deliver_batch(probe, report, stop, line)
-    if report.unasked > unasked:  # it was closed meanwhile: the next one may try
+    if report.asked == asked:  # closed meanwhile, or the run was stopped: the next one may try
         atomically(lambda: circuit.probe_now(session()))
     return True
 

@@ -11,6 +11,7 @@ import time_machine
 
 from invitations_plugin import circuit
 from invitations_plugin.clock import now
+from invitations_plugin.delivery import deliver
 from invitations_plugin.models import Invitation, Outbox
 from invitations_plugin.notices import notify
 
@@ -81,10 +82,10 @@ def test_one_mail_tries_after_pauses_that_grow_and_all_go_once_it_is_taken(
     store.deliver()
     for minutes in (1, 2, 4, 8, 16, 32, 60, 60):
         asked = len(sink.asked_for)
-        clock.shift(timedelta(minutes=minutes, seconds=-1))
+        clock.shift(timedelta(minutes=minutes) / 2)
         store.deliver()
         assert len(sink.asked_for) == asked
-        clock.shift(timedelta(seconds=2))
+        clock.shift(timedelta(minutes=minutes))
         assert store.deliver().unreachable is not None
         assert len(sink.asked_for) == asked + 1
     assert len(set(sink.asked_for[5:])) == 8  # one address that is bad holds nobody up
@@ -302,4 +303,18 @@ def test_a_server_that_puts_off_everything_for_a_while_loses_nothing(
     assert len(sink.asked_for) <= 3 * len(friends)
     take_again(sink)
     clock.shift(timedelta(minutes=36))
+    assert store.deliver().sent == 6
+
+
+@IN_ONE
+def test_a_probe_that_was_stopped_before_it_asked_leaves_its_turn_to_the_next(
+    store: Store, sink: Sink, clock: time_machine.Traveller
+) -> None:
+    blocked(store, sink, 6)
+    store.deliver()
+    take_again(sink)
+    clock.shift(timedelta(minutes=1, seconds=1))
+    answers = iter([False])
+    with store.app.app_context():
+        assert deliver(stop=lambda: next(answers, True)).handled == 0
     assert store.deliver().sent == 6
