@@ -61,9 +61,10 @@ HEADS = (
     "page / limit, undisturbed",
 )
 ABOUT = """GET requests as the server's work from the WSGI call to the end of the answer, p50. Each
-contender has a process of its own; all read the same database and take turns at each request. On a
-busy machine the longer request is interrupted more often: the last column divides what the quickest
-tenth of each stayed below.
+contender has a process of its own; all read the same database and take turns at each request, five
+in a row after one that does not count, for it finds the processor's caches full of what the others
+left. On a busy machine the longer request is interrupted more often: the last column divides what
+the quickest tenth of each stayed below.
 
 - *ours*: the sample store with a signed-in administrator, CSRF and translations; the page, and the
   fragment that htmx asks for.

@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -172,7 +173,13 @@ class Format:
     @property
     def is_available(self) -> bool:
         """Return whether what it needs is installed."""
-        return not self.needs or find_spec(self.needs) is not None
+        return not self.needs or is_installed(self.needs)
+
+
+@cache
+def is_installed(package: str) -> bool:
+    """Return whether a package can be imported; looked for once, for that takes a while."""
+    return find_spec(package) is not None
 
 
 FORMATS: Final[Mapping[str, Format]] = {

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
 from .clock import now
 
@@ -441,3 +441,8 @@ class SavedView(Base):
     arguments: Mapped[dict[str, str]] = mapped_column(sa.JSON())
     is_default: Mapped[bool] = mapped_column(default=False)
     created_at: Mapped[datetime] = mapped_column(default=now)
+
+
+def connection_of(session: Session) -> sa.Connection:
+    """Return what reads and writes our tables in a session's transaction, without the ORM."""
+    return session.connection(bind_arguments={"mapper": Invitation})

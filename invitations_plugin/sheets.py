@@ -53,7 +53,7 @@ def _as_xlsx(sheets: Sequence[Sheet]) -> bytes:
     from xlsxwriter import Workbook  # an extra: "invitations-plugin[xlsx]"
 
     made = io.BytesIO()
-    book = Workbook(made, {"in_memory": True})
+    book = Workbook(made, {"constant_memory": True})
     bold, rate = book.add_format({"bold": True}), book.add_format({"num_format": RATE})
     for sheet in sheets:
         page = book.add_worksheet(sheet.title[:31])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from flask import Flask, current_app
+from flask import Flask, current_app, g
 from jinja2 import Environment, Template
 
 from .database import session
@@ -43,6 +43,14 @@ def state() -> State:
 def host() -> Host:
     """Return the current app's store."""
     return state().host
+
+
+def may(right: str) -> bool:
+    """Return whether who asks has a right; the store is asked once a request for each."""
+    known: dict[str, bool] = g.setdefault("invitations_rights", {})
+    if right not in known:
+        known[right] = host().may(right)
+    return known[right]
 
 
 def settings_of(view: StoreView) -> Settings:

@@ -138,7 +138,7 @@ def test_a_file_is_replaced_only_by_a_whole_one(
 def test_without_its_package_a_workbook_is_refused_with_what_to_do(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(exporting, "find_spec", lambda name: None)
+    monkeypatch.setattr(exporting, "is_installed", lambda name: False)
     answer = run(store, tmp_path / "all.xlsx")
     assert answer.exit_code == 1
     assert "invitations-plugin[xlsx]" in answer.stderr

@@ -12,7 +12,7 @@ from ..grid import BIGGEST_ID
 from ..lifecycle import STAFF, Actor
 from ..protection import protect, view_of_request
 from ..rendering import render, sign_in_first
-from ..state import host
+from ..state import host, may
 from . import pages
 
 admin = Blueprint("invitations_admin", __name__)
@@ -76,6 +76,7 @@ LARGE = {
 def admit() -> Response | None:
     """Let staff in who have the right that the address needs."""
     g.invitations_strict = True
+    g.invitations_rights = {}
     if not host().is_signed_in():
         return sign_in_first(host(), "invitations_admin.grid")
     if not host().is_staff():
@@ -93,7 +94,7 @@ def admit() -> Response | None:
 
 def need(right: str) -> None:
     """Answer 403 to whom has not this right."""
-    if not host().may(right):
+    if not may(right):
         abort(403)
 
 
@@ -122,7 +123,7 @@ def too_large(error: RequestEntityTooLarge) -> Response:
 def show(name: str, fragment: str | None = None, status: int = 200, **context: Any) -> Response:
     """Render a page of the back office in its frame, or its fragment for htmx."""
     view = view_of_request()
-    return render(name, fragment, view=view, status=status, **pages.frame(), **context)
+    return render(name, fragment, view=view, status=status, **{**pages.frame(), **context})
 
 
 def actor() -> Actor:

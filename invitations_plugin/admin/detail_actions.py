@@ -13,7 +13,7 @@ from ..editing import day_of, is_editable
 from ..i18n import format_date, gettext
 from ..lifecycle import STAFF, Actor, can_reopen, is_legal, may_resend
 from ..models import Invitation
-from ..state import host, settings_of, store_view
+from ..state import may, settings_of, store_view
 from .detail_words import QUESTIONS, REOPENING
 from .returning import url_of
 
@@ -35,7 +35,7 @@ def actions_context(row: Invitation) -> dict[str, Any]:
 
 def _ends(row: Invitation) -> Iterator[tuple[str, str]]:
     """Yield what ends an invitation's life, with what its button says."""
-    if not host().may("discard"):
+    if not may("discard"):
         return
     if is_legal("discard", row.status, STAFF_IN_GENERAL):
         yield "discard", gettext("Discard Invitation")
@@ -45,7 +45,7 @@ def _ends(row: Invitation) -> Iterator[tuple[str, str]]:
 
 def _beginnings(row: Invitation) -> Iterator[tuple[str, str]]:
     """Yield what gives an invitation a longer life or another mail."""
-    if not host().may("create"):
+    if not may("create"):
         return
     end = _longer_end(row)
     if end is not None:

@@ -14,7 +14,7 @@ from ..forms import MESSAGE_MAX, EditForm
 from ..i18n import format_date, format_datetime, gettext
 from ..lifecycle import ERASED, is_asking
 from ..models import Invitation
-from ..state import host, store_view
+from ..state import host, may, store_view
 from ..story import Story, read_story
 from ..text import clean
 from . import detail_words
@@ -58,7 +58,7 @@ def detail_context(
     clash = _clash(row, form, story, called) if is_late and form is not None else None
     if is_late:
         error = detail_words.conflict_text(row)
-    can_edit = host().may("create") and is_editable(row)
+    can_edit = may("create") and is_editable(row)
     return {
         "invitation": _facts(row, called),
         "form": (form or edit_form(row, seen)) if can_edit else None,

@@ -14,7 +14,7 @@ from ..forms import bad_address_text
 from ..host import StoreView
 from ..i18n import gettext
 from ..settings import DEFAULT, STORE_VIEW
-from ..state import host
+from ..state import host, may
 from ..text import clean_line
 from . import setting_words
 from .blueprint import admin, show
@@ -79,5 +79,5 @@ def _line(finding: Finding) -> dict[str, Any]:
         "text": finding.text,
         "setting": setting_words.label(name),
         "origin": setting_words.set_text(found, places()),
-        "url": url if host().may("configure") else "",
+        "url": url if may("configure") else "",
     }

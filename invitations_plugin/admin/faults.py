@@ -8,12 +8,12 @@ from flask import url_for
 
 from .. import mail_shipped, mail_templates
 from ..database import session
-from ..state import host
+from ..state import host, may
 
 
 def faults() -> list[dict[str, Any]]:
     """Return the templates that failed, for whom may mend them."""
-    if not (host().is_staff() and host().may("configure")):
+    if not (host().is_staff() and may("configure")):
         return []
     return [
         {

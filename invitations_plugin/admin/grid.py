@@ -22,9 +22,11 @@ from ..grid import (
 from ..i18n import gettext
 from ..models import SavedView
 from ..rendering import redirect_to, wants_fragment
-from ..state import host, settings_of
+from ..settings import none_set
+from ..state import host, may, settings_of
 from . import words
 from .blueprint import admin, show
+from .glance import Glance, look
 from .grid_page import NONE, Links, filters_context, grid_context, query_of, total_context, view_url
 from .jobs import running
 
@@ -45,21 +47,24 @@ def grid() -> Response:
     if "count" in request.args and wants_fragment():
         name = "admin/_grid_total.html"
         return show(name, name, **total_context(query, _total(query)), is_counted=True)
-    view = _view_on(query)
+    seen = look(session(), host().staff_key()[0])
+    view = _view_on(query, seen)
     if view is not None and set(request.args) <= {"view"} and query_of(view).state():
         return redirect_to(view_url(view))
-    return _page(query, view)
+    return _page(query, view, seen)
 
 
-def _view_on(query: Query) -> SavedView | None:
+def _view_on(query: Query, seen: Glance) -> SavedView | None:
     """Return the reader's view that the address names; the one to start with at a bare one."""
     reader = host().staff_key()[0]
     if not request.args:
-        return kept.default_of(session(), reader)
+        return kept.default_of(session(), reader) if seen.view else None
     return kept.find(session(), reader, int(query.view)) if int(query.view or NONE) else None
 
 
-def _page(query: Query, view: SavedView | None) -> Response:
+def _page(query: Query, view: SavedView | None, seen: Glance) -> Response:
+    if not seen.settings:
+        none_set()
     is_strange = view is None and query.view not in ("", NONE)
     if view is not None or is_strange:
         query = replace(query, view=str(view.id) if view is not None else NONE)
@@ -72,9 +77,10 @@ def _page(query: Query, view: SavedView | None) -> Response:
         is_slow=page is None,
         is_strange=is_strange,
         is_counted="count" in request.args,
-        running=running(),
-        has_glance=host().may("report"),
-        **grid_context(query, page or EMPTY, view),
+        running=running() if seen.jobs else None,
+        has_glance=may("report"),
+        **grid_context(query, page or EMPTY, view, seen.highest_id),
+        **({} if seen.faults else {"inv_faults": list}),
     )
 
 

@@ -7,11 +7,10 @@ import json
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final
-from urllib.parse import urlencode
+from urllib.parse import quote_plus
 
 from flask import g, url_for
 
-from ..database import session
 from ..grid import (
     COLUMNS,
     DEFAULT_COLUMNS,
@@ -25,10 +24,9 @@ from ..grid import (
     Page,
     Query,
     Total,
-    highest_id,
     read_query,
 )
-from ..i18n import format_number, gettext, translator
+from ..i18n import format_number, gettext, n_, translator
 from ..models import SavedView
 from ..state import host, state
 from . import pages, words
@@ -41,22 +39,33 @@ NONE: Final = "0"  # in place of a saved view's id: no view, not even the one to
 LATEST_FIRST: Final = (Kind.NUMBER, Kind.DAY)
 
 
+def _pair(name: str, value: object) -> str:
+    """Return an argument of an address, "" for one without a value."""
+    return f"{name}={quote_plus(str(value))}" if value != "" else ""
+
+
+_NO_VIEW: Final = _pair("view", NONE)
+
+
 class Links:
     """Addresses of the grid and of its panels, each with the whole state in it."""
 
     def __init__(self, query: Query, endpoint: str = "grid") -> None:
         self._path = url_for(f"invitations_admin.{endpoint}")
-        self._state = {name: text for name, text in query.as_arguments().items() if text != NONE}
+        state = query.as_arguments()
+        self._state = {name: _pair(name, text) for name, text in state.items() if text != NONE}
 
     def to(self, path: str | None = None, **changes: object) -> str:
         """Return the address of the same state with some of it changed; "" leaves one out.
 
         The bare address opens the view that its reader starts with: so none is.
         """
-        arguments = {name: text for name, text in (self._state | changes).items() if text != ""}
-        if set(arguments) <= {"view"}:
-            arguments = {"view": NONE}
-        return f"{path or self._path}?{urlencode(arguments)}"
+        pairs = self._state
+        if changes:
+            pairs = pairs | {name: _pair(name, value) for name, value in changes.items()}
+        given = [pair for pair in pairs.values() if pair]
+        is_bare = not given or given == [pairs.get("view")]
+        return f"{path or self._path}?{_NO_VIEW if is_bare else '&'.join(given)}"
 
     def here(self, **changes: object) -> str:
         """Return the same without the path, for what stands on the page itself and often."""
@@ -68,11 +77,16 @@ class Links:
 
     def opening(self, view_id: int) -> str:
         """Return the address that opens a saved view."""
-        return f"{self._path}?{urlencode({'view': view_id})}"
+        return f"{self._path}?{_pair('view', view_id)}"
 
 
-def grid_context(query: Query, page: Page, view: SavedView | None) -> dict[str, Any]:
-    """Return the context of the grid's template."""
+def grid_context(
+    query: Query, page: Page, view: SavedView | None, highest_id: int
+) -> dict[str, Any]:
+    """Return the context of the grid's template.
+
+    :param highest_id: of all invitations just before the page was read.
+    """
     called, links = pages.names(), Links(query)
     view_of_days = replace(g.inv_view, timezone=query.zone or g.inv_view.timezone)
     actions = pages.actions()
@@ -95,7 +109,7 @@ def grid_context(query: Query, page: Page, view: SavedView | None) -> dict[str, 
         "saved": _saved(query, view),
         "actions": actions,
         "query_fields": list(query.as_arguments().items()),
-        "upto": highest_id(session()) if actions and page.rows else 0,
+        "upto": max([highest_id, *(row.id for row in page.rows)]),
         "selection_key": _selection_key(query),
         "has_errors": bool(query.errors),
         "again_url": links.here(),
@@ -222,12 +236,12 @@ def _density(query: Query, links: Links) -> dict[str, str]:
 
 def _pager(query: Query, page: Page, links: Links) -> list[tuple[str, str, str | None]]:
     """Return the ways to other pages: name, label, and the address or None."""
-    back, on = page.previous, page.next
+    back, on, speak = page.previous, page.next, translator()
     return [
-        ("first", gettext("First"), links.here() if back else None),
-        ("previous", gettext("Previous"), links.here(before=back) if back else None),
-        ("next", gettext("Next"), links.here(after=on) if on else None),
-        ("last", gettext("Last"), links.here(before=LAST) if on else None),
+        ("first", speak(n_("First")), links.here() if back else None),
+        ("previous", speak(n_("Previous")), links.here(before=back) if back else None),
+        ("next", speak(n_("Next")), links.here(after=on) if on else None),
+        ("last", speak(n_("Last")), links.here(before=LAST) if on else None),
     ]
 
 

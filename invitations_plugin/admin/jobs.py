@@ -13,7 +13,7 @@ from ..i18n import format_number, gettext, ngettext
 from ..models import Job, JobState
 from ..rendering import redirect_to
 from ..selections import arguments_of, filters_of
-from ..state import host
+from ..state import may
 from . import words
 from .blueprint import actor, admin, need, possible_id, show
 from .pages import filter_text, names
@@ -85,7 +85,7 @@ def _line(job: Job) -> dict[str, Any]:
 def _context(job: Job) -> dict[str, Any]:
     """Return the context of the page of one mass action."""
     is_open, is_done = job.state in background.OPEN, job.state == JobState.DONE
-    may_stop = host().may(ACTIONS[job.action].right)
+    may_stop = may(ACTIONS[job.action].right)
     filters = filters_of(job.selection)
     arguments = arguments_of(job.selection, g.inv_view.timezone)
     return {

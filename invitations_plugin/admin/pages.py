@@ -15,9 +15,9 @@ from ..bulk import ACTIONS
 from ..exporting import FORMATS
 from ..grid import COLUMN_OF, INVITED_BY_STAFF, Column, Kind
 from ..host import Website
-from ..i18n import format_number, gettext, locale
+from ..i18n import format_number, gettext, locale, n_, translator
 from ..models import Status
-from ..state import host
+from ..state import host, may
 from . import words
 from .faults import faults
 from .report_words import BOUGHT
@@ -79,43 +79,42 @@ def names() -> Names:
 def frame() -> dict[str, Any]:
     """Return what every page of the back office shows around its content."""
     is_reader = host().is_staff() and scope.is_somewhere()
-    may_look = is_reader and host().may("view")
+    may_look = is_reader and may("view")
     return {
         "inv_nav": _navigation() if is_reader else [],
         "inv_faults": faults,  # asked by whole pages only
         "inv_user": host().staff_key()[1],
         "inv_exit_url": host().home_url(),
-        "inv_can_create": may_look and host().may("create"),
+        "inv_can_create": may_look and may("create"),
     }
 
 
 def _navigation() -> list[NavItem]:
-    here = (request.endpoint or "").rpartition(".")[2]
+    here, speak = (request.endpoint or "").rpartition(".")[2], translator()
     pages = (
-        (gettext("Invitations"), "grid", GRID_PAGES, "view"),
-        (gettext("Mass Actions"), "jobs", ("jobs", "job"), "view"),
-        (gettext("Exports"), "exports", ("exports", "export"), "export"),
-        (gettext("Reports"), "report_invitations", REPORT_PAGES, "report"),
-        (gettext("Configuration"), "configuration", CONFIGURATION_PAGES, "configure"),
-        (gettext("Email Templates"), "templates", TEMPLATE_PAGES, "configure"),
+        (n_("Invitations"), "grid", GRID_PAGES, "view"),
+        (n_("Mass Actions"), "jobs", ("jobs", "job"), "view"),
+        (n_("Exports"), "exports", ("exports", "export"), "export"),
+        (n_("Reports"), "report_invitations", REPORT_PAGES, "report"),
+        (n_("Configuration"), "configuration", CONFIGURATION_PAGES, "configure"),
+        (n_("Email Templates"), "templates", TEMPLATE_PAGES, "configure"),
     )
     return [
-        NavItem(label, url_for(f"invitations_admin.{name}"), here in places)
+        NavItem(speak(label), url_for(f"invitations_admin.{name}"), here in places)
         for label, name, places, right in pages
-        if host().may(right) and (name != "templates" or scope.websites() is None)
+        if may(right) and (name != "templates" or scope.websites() is None)
     ]
 
 
 def actions() -> list[tuple[str, str]]:
     """Return what the signed-in person may do with many: the mass actions, then the exports."""
+    speak = translator()
     return [
-        (code, gettext(words.ACTIONS[code]))
-        for code, action in ACTIONS.items()
-        if host().may(action.right)
+        (code, speak(words.ACTIONS[code])) for code, action in ACTIONS.items() if may(action.right)
     ] + [
-        (f"{EXPORT}{kind}", gettext(words.EXPORTS[kind]))
+        (f"{EXPORT}{kind}", speak(words.EXPORTS[kind]))
         for kind, each in FORMATS.items()
-        if each.is_available and host().may("export")
+        if each.is_available and may("export")
     ]
 
 
@@ -159,9 +158,9 @@ def choices(column: Column, called: Names) -> list[tuple[str, str]]:
         "store_view": dict(store_view_choices()) if column.code == "store_view" else {},
         "purchased": BOUGHT,
     }
-    is_ours = column.values is not None
+    is_ours, speak = column.values is not None, translator()
     return [
-        (str(code), gettext(text) if is_ours else text) for code, text in named[column.code].items()
+        (str(code), speak(text) if is_ours else text) for code, text in named[column.code].items()
     ]
 
 

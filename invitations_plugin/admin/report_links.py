@@ -13,7 +13,7 @@ from ..grid import INVITED_BY_STAFF, Bought
 from ..i18n import gettext
 from ..models import Status
 from ..reports import PRESETS, SORTS, Asked, Interval, Period, preset, reachable, read_period
-from ..state import host
+from ..state import may
 from . import report_words as words
 
 FOLDED: Final = "fold"
@@ -100,7 +100,7 @@ class GridLinks:
     """Ways from a number of a report to the rows it counts; "" for who may not look at them."""
 
     def __init__(self, asking: Asking, period: Period) -> None:
-        self._path = url_for("invitations_admin.grid") if host().may("view") else ""
+        self._path = url_for("invitations_admin.grid") if may("view") else ""
         self._scope = _scope_filters(period.scope)
         query = urlencode(asking.as_arguments())
         self._ends = {"report": f"{asking.report}?{query}"}
@@ -135,7 +135,7 @@ class Origin:
 def origin(text: str) -> Origin | None:
     """Return the report that a grid's address names, None for what is none of ours."""
     report, _, query = text.partition("?")
-    if report not in words.REPORTS or not host().may("report"):
+    if report not in words.REPORTS or not may("report"):
         return None
     asking = read_asking(report, dict(parse_qsl(query)))
     label = gettext(words.REPORTS[report])

@@ -11,6 +11,9 @@ import sqlalchemy as sa
 
 from ..models import MESSAGE_START, Invitation, MailState, Status
 
+# Of the table and not of the class: what is asked of it needs no ORM to be made or read.
+TABLE: Final = Invitation.__table__.c
+
 
 class Kind(StrEnum):
     """How a column is filtered: from and to, by a part of its text, by one value, or a key."""
@@ -54,13 +57,13 @@ class Column:
     @property
     def is_nullable(self) -> bool:
         """Whether a row may have nothing there."""
-        return bool(Invitation.__table__.c[self.attribute].nullable)
+        return bool(TABLE[self.attribute].nullable)
 
-    def value(self, source: Any = Invitation) -> Any:
+    def value(self, source: Any = TABLE) -> Any:
         """Return what it shows, of the invitations or the columns of a subquery."""
         return getattr(source, self.attribute)
 
-    def order(self, source: Any = Invitation) -> Any:
+    def order(self, source: Any = TABLE) -> Any:
         """Return what it sorts by, as its index has it: a text in any case, a long one's start."""
         value = self.value(source)
         if self.code == "message":

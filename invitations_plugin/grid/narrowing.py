@@ -12,14 +12,13 @@ from typing import Any, Final
 from weakref import WeakKeyDictionary
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Session
 from sqlalchemy.sql import operators
 
-from ..models import Invitation, Status
+from ..models import Status
 from ..searchable import PREFIX, exist
+from .columns import TABLE as I
 from .query import Condition
 
-I = Invitation  # noqa: E741  # named once, used on every line below
 FEW: Final = 1_000
 PLUS: Final[Any] = operators.custom_op("+")
 _SEARCHABLE: Final[MutableMapping[Any, bool]] = WeakKeyDictionary()  # by engine, once found
@@ -82,7 +81,7 @@ def _along(path: Sequence[str], given: Sequence[Condition]) -> Path:
     return Path(path, sought, covered)
 
 
-def few(session: Session, given: Sequence[Condition]) -> tuple[list[int], bool] | None:
+def few(connection: sa.Connection, given: Sequence[Condition]) -> tuple[list[int], bool] | None:
     """Return the ids among which all that matches is, and whether all of them match.
 
     None where there are more than a page should look through.
@@ -90,31 +89,31 @@ def few(session: Session, given: Sequence[Condition]) -> tuple[list[int], bool] 
     if not given:
         return None
     for each in given:
-        if each.sign == "contains" and each.column.has_search and can_search(session):
-            ids = _containing(session, each)
+        if each.sign == "contains" and each.column.has_search and can_search(connection):
+            ids = _containing(connection, each)
             if len(ids) <= FEW:
                 return ids, False
     path = best_path(given)
     if not path.sought:
         return None
-    ids = list(session.scalars(sa.select(I.id).where(*sought(session, path)).limit(FEW + 1)))
+    ids = list(connection.scalars(sa.select(I.id).where(*sought(connection, path)).limit(FEW + 1)))
     return (ids, len(path.covered) == len(given)) if len(ids) <= FEW else None
 
 
-def sought(session: Session, path: Path) -> list[sa.ColumnElement[bool]]:
+def sought(connection: sa.Connection, path: Path) -> list[sa.ColumnElement[bool]]:
     """Return what an index serves as SQL, in the words that make SQLite use it."""
     found = [
-        each.as_sql() if each in path.sought else aside(session, each) for each in path.covered
+        each.as_sql() if each in path.sought else aside(connection, each) for each in path.covered
     ]
     return [I.status.in_(list(Status)), *found] if path.is_spread else found
 
 
-def aside(session: Session, condition: Condition) -> sa.ColumnElement[bool]:
+def aside(connection: sa.Connection, condition: Condition) -> sa.ColumnElement[bool]:
     """Return a filter as SQL that SQLite does not look for in an index of its own.
 
     It knows no figures of the table, and would as soon sort half of it.
     """
-    if session.get_bind(I).dialect.name != "sqlite":
+    if connection.dialect.name != "sqlite":
         return condition.as_sql()
     return condition.as_sql(_Aside())
 
@@ -123,24 +122,24 @@ class _Aside:
     """The columns of an invitation, each behind the plus that keeps SQLite from its index."""
 
     def __getattr__(self, name: str) -> sa.ColumnElement[Any]:
-        column: sa.ColumnElement[Any] = getattr(I, name).expression
+        column: sa.ColumnElement[Any] = getattr(I, name)
         return sa.UnaryExpression(column, operator=PLUS, type_=column.type)
 
 
-def can_search(session: Session) -> bool:
+def can_search(connection: sa.Connection) -> bool:
     """Return whether the addresses have an index of every three letters."""
-    bind = session.get_bind(I)
-    if bind not in _SEARCHABLE:
-        _SEARCHABLE[bind] = exist(session.connection(bind_arguments={"mapper": I}))
-    return _SEARCHABLE[bind]
+    engine = connection.engine
+    if engine not in _SEARCHABLE:
+        _SEARCHABLE[engine] = exist(connection)
+    return _SEARCHABLE[engine]
 
 
-def _containing(session: Session, condition: Condition) -> list[int]:
+def _containing(connection: sa.Connection, condition: Condition) -> list[int]:
     """Return ids among which all that contain a text are, up to one more than a few.
 
     On SQLite three letters at a time: that they follow each other is looked at later.
     """
-    if session.get_bind(I).dialect.name == "postgresql":
+    if connection.dialect.name == "postgresql":
         # The text itself, not a parameter: how rare it is decides how it is looked for.
         text = re.sub(r"([/%_])", r"/\1", condition.value)
         lowered = sa.func.lower(condition.column.value())
@@ -152,7 +151,7 @@ def _containing(session: Session, condition: Condition) -> list[int]:
         query = (
             sa.select(sa.column("rowid", sa.BigInteger)).select_from(sa.table(table)).where(matches)
         )
-    return list(session.scalars(query.limit(FEW + 1)))
+    return list(connection.scalars(query.limit(FEW + 1)))
 
 
 def _parts(text: str) -> str:

@@ -6,25 +6,33 @@ is looked for among the next :data:`LOOKED_THROUGH` rows, and the page says so.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import MutableMapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from time import monotonic
 from typing import Any, Final
+from weakref import WeakKeyDictionary
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from ..database import among
-from ..models import Invitation
+from ..models import connection_of
 from .columns import COLUMNS
+from .columns import TABLE as I
 from .narrowing import FEW, best_path, few, sought
 from .query import LAST, Condition, Query
 from .stretches import Key, key_text, read_key, stretches
 
-I = Invitation  # noqa: E741  # named once, used on every line below
 GLANCED_AT: Final = 2_000
 LOOKED_THROUGH: Final = 20_000
 SURVEYED: Final = 200_000
 COUNTED: Final = 10_000
+ANY: Final[Any] = sa.literal_column("1").label("one")  # of a row that is only counted
+# Invitations stay: where there were more than are counted, there still are a moment later.
+REMEMBERED: Final = 60.0  # seconds
+_MANY_UNTIL: Final[MutableMapping[Any, float]] = WeakKeyDictionary()  # by engine
+MOST_KEPT: Final = 200  # columns and orders whose statement is kept
 # What the newest-first order can be walked by: the value of one of these, in its index.
 DRIVERS: Final = (
     "inviter_key",
@@ -75,14 +83,15 @@ def read_page(session: Session, query: Query) -> Page:
 
     Its rows have the columns' codes as names, and ``id``, ``inviter_key`` and ``key``.
     """
-    narrowed = few(session, query.given)
+    db = connection_of(session)
+    narrowed = few(db, query.given)
     if narrowed is None:
-        found = _walk(session, query)
-        total = _count(session, query, found)
+        found = _walk(db, query)
+        total = _count(db, query, found)
     else:
         ids, is_all = narrowed
-        found = _pick(session, query, ids)
-        total = Total(len(ids) if is_all else _count_among(session, query, ids))
+        found = _pick(db, query, ids)
+        total = Total(len(ids) if is_all else _count_among(db, query, ids))
     return _page(query, found, total)
 
 
@@ -101,63 +110,69 @@ def _page(query: Query, found: _Found, total: Total) -> Page:
     return Page(rows, before, after, total, is_partial)
 
 
-def _pick(session: Session, query: Query, ids: Sequence[int]) -> _Found:
+def _pick(db: sa.Connection, query: Query, ids: Sequence[int]) -> _Found:
     """Return the page's rows among a few ids."""
     rows: list[Any] = []
-    statement = _rows(query).where(among(I.id, ids), *query.conditions)
+    statement = _rows_of(query).where(among(I.id, ids), *query.conditions)
     for stretch in stretches(query, read_key(query), None):
         missing = query.size + 1 - len(rows)
         if missing > 0:
-            rows += session.execute(stretch.within(statement, "").limit(missing))
+            rows += db.execute(stretch.within(statement, "").limit(missing))
     return _Found(rows[: query.size], len(rows) > query.size)
 
 
-def _rows(query: Query) -> sa.Select[Any]:
-    shown = [COLUMNS[code].value().label(code) for code in query.columns if code != "id"]
-    key = COLUMNS[query.sort].order().label("key")
-    needed = [I.inviter_key] if {"email", "inviter"} & set(query.columns) else []
-    status = [] if "status" in query.columns else [I.status]
+def _rows_of(query: Query) -> sa.Select[Any]:
+    return _rows(tuple(query.columns), query.sort)
+
+
+@lru_cache(maxsize=MOST_KEPT)
+def _rows(columns: Sequence[str], sort: str) -> sa.Select[Any]:
+    """Return what is read of each row, which is the same from page to page."""
+    shown = [COLUMNS[code].value().label(code) for code in columns if code != "id"]
+    key = COLUMNS[sort].order().label("key")
+    needed = [I.inviter_key] if {"email", "inviter"} & set(columns) else []
+    status = [] if "status" in columns else [I.status]
     return sa.select(I.id, *shown, *status, *needed, key)
 
 
-def _walk(session: Session, query: Query) -> _Found:
+def _walk(db: sa.Connection, query: Query) -> _Found:
     """Return the page's rows by walking in its order, and where that had to end early.
 
     Mostly a glance is enough; if not, from where the first match is at the earliest.
     """
     key = read_key(query)
-    found = _look(session, query, key, GLANCED_AT)
+    found = _look(db, query, key, GLANCED_AT)
     if found.stopped_at is None:
         return found
-    return _look(session, query, _start(session, query, key), LOOKED_THROUGH)
+    return _look(db, query, _start(db, query, key), LOOKED_THROUGH)
 
 
-def _look(session: Session, query: Query, key: Key | None, most: int) -> _Found:
+def _look(db: sa.Connection, query: Query, key: Key | None, most: int) -> _Found:
     """Return the page's rows among the next so many behind a key."""
     driver, own, rest = _parted(query)
-    dialect = session.get_bind(I).dialect.name
+    dialect = db.dialect.name
     rows: list[Any] = []
     for stretch in stretches(query, key, driver):
         missing = query.size + 1 - len(rows)
         if missing <= 0:
             break
-        walked = stretch.within(_rows(query).where(*own), dialect)
-        rows += session.execute(_among_the_first(walked, rest, most, missing))
+        walked = stretch.within(_rows_of(query).where(*own), dialect)
+        rows += db.execute(_among_the_first(walked, rest, most, missing))
         if rest and len(rows) <= query.size:
-            last = session.execute(walked.offset(most - 1).limit(1)).first()
+            last = db.execute(walked.offset(most - 1).limit(1)).first()
             if last is not None:
                 return _Found(rows, True, (last.key, last.id))
     return _Found(rows[: query.size], len(rows) > query.size)
 
 
-def _start(session: Session, query: Query, key: Key | None) -> Key | None:
+def _start(db: sa.Connection, query: Query, key: Key | None) -> Key | None:
     """Return the key to walk on from: the one given, or where an index says that matches begin."""
     path = best_path(query.given)
     if query.sort != "id" or not path.sought:
         return key
-    matching = sa.select(I.id).where(*sought(session, path)).limit(SURVEYED + 1).subquery()
+    matching = sa.select(I.id).where(*sought(db, path)).limit(SURVEYED + 1).subquery()
     ends = sa.select(sa.func.min(matching.c.id), sa.func.max(matching.c.id), sa.func.count())
-    first, last, number = session.execute(ends.select_from(matching)).one()
+    first, last, number = db.execute(ends.select_from(matching)).one()
     if number > SURVEYED:
         return key
     descending = query.descending != bool(query.before)
@@ -190,7 +205,7 @@ def _among_the_first(
     if not rest:
         return walked.limit(number)
     named = sorted({each.column.attribute for each in rest})
-    wanted = [getattr(I, name).label(f"of_{name}") for name in named]
+    wanted = [I[name].label(f"of_{name}") for name in named]
     inner = walked.add_columns(*wanted).limit(most).subquery()
     given = [each.as_sql(_Filtered(inner)) for each in rest]
     shown = [column for column in inner.c if not column.key.startswith("of_")]
@@ -207,12 +222,17 @@ class _Filtered:
         return self._columns[f"of_{name}"]
 
 
-def _count(session: Session, query: Query, found: _Found) -> Total:
+def _count(db: sa.Connection, query: Query, found: _Found) -> Total:
     """Return how many rows match as far as an index tells at once."""
+    if not query.given and monotonic() < _MANY_UNTIL.get(db.engine, 0.0):
+        return Total(COUNTED, True)
     path = best_path(query.given)
     if len(path.sought) == len(query.given):
-        matching = sa.select(I.id).where(*sought(session, path)).limit(COUNTED + 1).subquery()
-        number = session.scalar(sa.select(sa.func.count()).select_from(matching)) or 0
+        matching = sa.select(ANY).select_from(I.id.table).where(*sought(db, path))
+        counted = sa.select(sa.func.count()).select_from(matching.limit(COUNTED + 1).subquery())
+        number = db.scalar(counted) or 0
+        if number > COUNTED and not query.given:
+            _MANY_UNTIL[db.engine] = monotonic() + REMEMBERED
         return Total(min(number, COUNTED), number > COUNTED)
     if len(path.covered) == len(query.given):
         return Total(FEW, True)
@@ -220,19 +240,20 @@ def _count(session: Session, query: Query, found: _Found) -> Total:
     return Total(len(found.rows), not is_whole)
 
 
-def _count_among(session: Session, query: Query, ids: Sequence[int]) -> int:
-    matching = sa.select(sa.func.count()).where(among(I.id, ids), *query.conditions)
-    return session.scalar(matching.select_from(I)) or 0
+def _count_among(db: sa.Connection, query: Query, ids: Sequence[int]) -> int:
+    matching = sa.select(sa.func.count(I.id)).where(among(I.id, ids), *query.conditions)
+    return db.scalar(matching) or 0
 
 
 def count_all(session: Session, query: Query) -> int:
     """Return how many rows match, however long that takes."""
-    narrowed = few(session, query.given)
+    db = connection_of(session)
+    narrowed = few(db, query.given)
     if narrowed is not None:
-        return _count_among(session, query, narrowed[0])
-    return session.scalar(sa.select(sa.func.count(I.id)).where(*query.conditions)) or 0
+        return _count_among(db, query, narrowed[0])
+    return db.scalar(sa.select(sa.func.count(I.id)).where(*query.conditions)) or 0
 
 
 def highest_id(session: Session) -> int:
     """Return the highest id there is: "all" means nothing that comes later."""
-    return session.scalar(sa.select(sa.func.max(I.id))) or 0
+    return connection_of(session).scalar(sa.select(sa.func.max(I.id))) or 0

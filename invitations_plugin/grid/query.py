@@ -13,8 +13,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import sqlalchemy as sa
 
 from .. import scope
-from ..models import Invitation
-from .columns import COLUMN_OF, COLUMNS, DEFAULT_COLUMNS, FILTERS, Bought, Column, Kind
+from .columns import COLUMN_OF, COLUMNS, DEFAULT_COLUMNS, FILTERS, TABLE, Bought, Column, Kind
 
 SIZES: Final = (20, 30, 50, 100, 200)
 DENSITIES: Final = ("dense", "comfortable")
@@ -46,7 +45,7 @@ class Condition:
     sign: str
     value: Any
 
-    def as_sql(self, source: Any = Invitation) -> sa.ColumnElement[bool]:
+    def as_sql(self, source: Any = TABLE) -> sa.ColumnElement[bool]:
         """Return the filter as SQL, of the invitations or the columns of a subquery."""
         value = self.column.value(source)
         if self.sign == "bought":

@@ -10,11 +10,10 @@ from sqlalchemy.orm import Session
 
 from .. import scope
 from ..database import among
-from ..models import Invitation
+from ..models import connection_of
+from .columns import TABLE as I
 from .narrowing import few
 from .query import Query
-
-I = Invitation  # noqa: E741  # named once, used on every line below
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +41,8 @@ class Selection:
 def next_ids(session: Session, selection: Selection, position: int, number: int) -> list[int]:
     """Return up to so many ids of a selection behind a place, ascending."""
     query = sa.select(I.id).where(*selection.conditions(), I.id > position)
-    narrowed = few(session, selection.query.given) if selection.query is not None else None
+    connection = connection_of(session)
+    narrowed = few(connection, selection.query.given) if selection.query is not None else None
     if narrowed is not None:
         query = query.where(among(I.id, narrowed[0]))
-    return list(session.scalars(query.order_by(I.id).limit(number)))
+    return list(connection.scalars(query.order_by(I.id).limit(number)))

@@ -14,11 +14,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from ..models import Invitation
 from .columns import COLUMNS, Kind
+from .columns import TABLE as I
 from .query import Condition, Query, read_number
 
-I = Invitation  # noqa: E741  # named once, used on every line below
 Expression = Any  # of an invitation or of something made of it
 Key = tuple[Any, int]
 

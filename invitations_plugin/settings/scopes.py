@@ -102,6 +102,11 @@ def forget() -> None:
     g.pop("_invitations_overrides", None)
 
 
+def none_set() -> None:
+    """Note for this request that the store set nothing, for who knows it already."""
+    g._invitations_overrides = {}
+
+
 def _defaults() -> Defaults:
     found: Defaults = current_app.extensions["invitations"].defaults
     return found

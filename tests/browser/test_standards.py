@@ -17,10 +17,12 @@ from playwright.sync_api import Page
 from invitations_plugin import mail_templates
 from invitations_plugin.clock import now
 from invitations_plugin.grid import COLUMNS
+from invitations_plugin.host import Host
 from invitations_plugin.lifecycle import Actor, note
 from invitations_plugin.throttle import GUESSES
 
 from ..support.mail_templates import CONTENT, add_template, edit
+from ..support.reports import spring
 from ..support.rows import ago, one
 from ..support.sink import Sink
 from .conftest import DESK, PHONE, Live
@@ -32,6 +34,7 @@ SIGN_IN = re.compile(r"/invitations/[\w.-]+(?=/sign-in)")
 RULES = "{runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa']}"
 
 ALL = ",".join(COLUMNS)
+REPORTS = "/admin/invitations/reports/"
 CUSTOMER, STAFF, ANYBODY = "veronica@example.com", "admin@example.com", None
 PAGES = {
     "list": (CUSTOMER, "/account/invitations/"),
@@ -94,6 +97,18 @@ PAGES = {
     "configuration, bad file": (STAFF, "misbring:/admin/invitations/configuration/import"),
     "configuration, import reviewed": (STAFF, "bring:/admin/invitations/configuration/import"),
     "why": (STAFF, "/admin/invitations/why"),
+    "report, invitations": (STAFF, f"{REPORTS}invitations"),
+    "report, many intervals": (STAFF, f"{REPORTS}invitations?from=2024-06-01&by=day&to=2026-11-26"),
+    "report, folded": (STAFF, f"{REPORTS}invitations?from=2024-01-01&by=month&empty=fold"),
+    "report, nothing": (STAFF, f"{REPORTS}invitations?from=2020-01-01&to=2020-01-02"),
+    "report, wrong": (STAFF, f"{REPORTS}invitations?from=2026-02-30&store=nowhere&by=hour"),
+    "report, customers": (STAFF, f"{REPORTS}customers?by=year"),
+    "report, nobody": (STAFF, f"{REPORTS}customers?search=nobody"),
+    "report, conversions": (STAFF, f"{REPORTS}conversions?by=month&from=2026-01-01"),
+    "report, unconnected": (STAFF, f"unconnected:{REPORTS}conversions"),
+    "report, tree": (STAFF, f"tree:{REPORTS}customers?from=2026-01-01&to=2026-12-31"),
+    "report, small plots": (STAFF, f"{REPORTS}glance"),
+    "grid, from a report": (STAFF, f"drill:{REPORTS}customers"),
     "why, wrong": (STAFF, "/admin/invitations/why?customer=nobody&invitee=nobody"),
     "why, in the way": (STAFF, "limited:/admin/invitations/why?customer=veronica@example.com"),
     "missing": (STAFF, "/admin/invitations/99/"),
@@ -137,6 +152,7 @@ def filled(live: Live, sink: Sink) -> Live:
     one(live.store, "cleo@example.com", "expired", asked_at=ago(hours=1))
     crowded = one(live.store, long, "expired", website="private", message="Long. " * 160)
     one(live.store, "dora@example.com", "discarded", message="Come and see.")
+    spring(live.store)
     with live.store.session() as db:
         for number in range(25):
             said = f"message; group_code: general -> vip{number}"
@@ -318,6 +334,23 @@ class Way:
         self.live.store.setting("max_pending", 1)
         self.page.goto(path)
         self.live.store.setting("max_pending", 100)
+
+    def unconnected(self, path: str) -> None:
+        """The report of a store that does not tell of purchases."""
+        known = type(self.live.store.app.extensions["invitations"].host)
+        told, known.purchases = known.purchases, Host.purchases
+        self.page.goto(path)
+        known.purchases = told
+
+    def tree(self, path: str) -> None:
+        self.page.goto(path)
+        self.page.get_by_role("link", name="Who they brought").first.click()
+        self.page.get_by_role("heading", name="Brought by").wait_for()
+
+    def drill(self, path: str) -> None:
+        self.page.goto(path)
+        self.page.locator("td.inv-number a").first.click()
+        self.page.get_by_role("link", name="Back to the report").wait_for()
 
     def closed(self, path: str) -> None:
         self.live.store.setting("registration", "invitation")

@@ -1,0 +1,51 @@
+"""What every page of the grid asks for and mostly is not there, in one statement.
+
+The grid is opened all day: a question that finds nothing costs it as much as its rows do.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from ..jobs import OPEN
+from ..mail_models import MailTemplateFault
+from ..models import Invitation, Job, SavedView, SettingOverride, connection_of
+
+
+@dataclass(frozen=True, slots=True)
+class Glance:
+    """Whether there is a setting of the store's own, an unfinished mass action, a mail template
+    that failed, a view that the reader starts with; and the highest id of an invitation.
+    """
+
+    settings: bool
+    jobs: bool
+    faults: bool
+    view: bool
+    highest_id: int
+
+
+def _any(column: Any, *conditions: Any) -> Any:
+    return sa.exists(sa.select(column).where(*conditions))
+
+
+_setting, _fault = SettingOverride.__table__.c, MailTemplateFault.__table__.c
+_job, _view = Job.__table__.c, SavedView.__table__.c
+_LOOK: Final = sa.select(
+    _any(_setting.name),
+    _any(_job.id, _job.state.in_(OPEN)),
+    _any(_fault.code),
+    _any(_view.id, _view.actor_key == sa.bindparam("reader"), _view.is_default),
+    sa.select(sa.func.max(Invitation.__table__.c.id)).scalar_subquery(),
+)
+
+
+def look(session: Session, reader: str) -> Glance:
+    """Return what there is for a reader, named by their key."""
+    found = connection_of(session).execute(_LOOK, {"reader": reader}).one()
+    settings, jobs, faults, view, highest = found
+    return Glance(bool(settings), bool(jobs), bool(faults), bool(view), highest or 0)
