@@ -84,7 +84,7 @@ def funnel(counts: Counts) -> dict[str, Any]:
 
 
 def inviters_plot(rows: Sequence[Inviter]) -> dict[str, Any]:
-    """Draw the first lines of the customers' report."""
+    """Draw the first customers of their report; staff, who send by the hundred, are none."""
     drawn = [
         (
             customer_name(each.key, each.name or each.email),
@@ -95,12 +95,12 @@ def inviters_plot(rows: Sequence[Inviter]) -> dict[str, Any]:
             ),
             [(SOLID, each.counts.accepted), (OPEN, each.counts.sent - each.counts.accepted)],
         )
-        for each in rows[:SHOWN_INVITERS]
+        for each in [row for row in rows if row.key][:SHOWN_INVITERS]
     ]
     return {
         "bars": bars(drawn),
         "bars_name": "inv-inviters",
-        "bars_title": gettext("The first lines of the table"),
+        "bars_title": gettext("The first customers of the table"),
         "bars_text": "; ".join(f"{label}: {text}" for label, text, _ in drawn),
         "bars_keys": [(SOLID, gettext("Accepted")), (OPEN, gettext("Sent, not accepted"))],
     }
