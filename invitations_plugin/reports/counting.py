@@ -81,7 +81,7 @@ def count_figures(db: Session, period: Period) -> Mapping[int, Sums]:
         .group_by(FigureDelta.sent_at)
     )
     found: dict[int, list[int]] = defaultdict(lambda: list(NOTHING))
-    place_of = _Places(period)
+    place_of = Places(period)
     rows: Iterable[Sequence[Any]] = db.execute(sa.union_all(folded, fresh))
     for day, sent_at, *counts in rows:
         sums = found[place_of.day(day) if day is not None else place_of.moment(sent_at)]
@@ -94,7 +94,7 @@ def _sums(table: Any) -> list[sa.ColumnElement[int]]:
     return [sa.cast(sa.func.sum(getattr(table, name)), sa.Integer).label(name) for name in COUNTS]
 
 
-class _Places:
+class Places:
     """Which of the intervals of a period a day or a moment within it belongs to."""
 
     def __init__(self, period: Period) -> None:
@@ -102,9 +102,11 @@ class _Places:
         self._moments = [each.begins for each in period.intervals]
 
     def day(self, day: date) -> int:
+        """Return the place of a day's interval."""
         return bisect_right(self._days, day) - 1
 
     def moment(self, moment: datetime) -> int:
+        """Return the place of the interval that a moment in UTC is in."""
         return bisect_right(self._moments, moment) - 1
 
 

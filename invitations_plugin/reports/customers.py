@@ -17,10 +17,10 @@ from ..grid.query import FOLDED
 from ..lifecycle import ERASED
 from ..models import Invitation
 from ..state import host
-from .conversions import Money, money_of, purchase_sums
-from .counting import from_figures, row_sums
+from .conversions import Money, money_of
+from .counting import Places, from_figures, row_sums
 from .figures import Counts
-from .folding import COUNTS
+from .folding import COUNTS, add_up
 from .models import FigureDelta, InvitationPurchase, InviterFigure
 from .periods import Interval, Period
 from .spans import spans
@@ -206,16 +206,21 @@ def _revenue(db: Session, period: Period) -> sa.Subquery:
 def _money(
     db: Session, period: Period, keys: Collection[str]
 ) -> Mapping[tuple[int, str], Sequence[Money]]:
-    """Return what was bought by place and inviter, of some inviters."""
-    row = InvitationPurchase
-    among, joined = _purchases(db, period)
-    cell = [among.c.place, I.inviter_key, row.currency]
-    query = sa.select(*cell, *purchase_sums()).select_from(joined).where(*period.within(I))
+    """Return what was bought by place and inviter, of the few inviters of a page.
+
+    Their own invitations are looked at, not the purchases of everybody in the period.
+    """
+    row, whole, places = InvitationPurchase, period.whole, Places(period)
+    columns = sa.select(I.inviter_key, row.sent_at, row.currency, row.orders, row.amount)
+    query = columns.join_from(I, row, row.invitation_id == I.id).where(
+        I.inviter_key.in_(keys), I.sent_at >= whole.begins, I.sent_at < whole.ends
+    )
+    sums: dict[tuple[int, str, str], list[int]] = defaultdict(lambda: [0, 0])
+    for key, sent_at, currency, *bought in db.execute(query.where(*period.within(I))):
+        add_up(sums[places.moment(sent_at), key, currency], bought)
     found: dict[tuple[int, str], list[Money]] = defaultdict(list)
-    for place, key, *bought in db.execute(
-        query.where(I.inviter_key.in_(keys)).group_by(*cell).order_by(*cell)
-    ):
-        found[place, key].append(money_of(*bought))
+    for (place, key, currency), (orders, amount) in sorted(sums.items()):
+        found[place, key].append(money_of(currency, orders, amount))
     return found
 
 
