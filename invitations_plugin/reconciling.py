@@ -18,6 +18,7 @@ from . import broken_rules as rules
 from .broken_rules import Broken
 from .database import session
 from .models import History, Invitation, Job, Outbox
+from .reports import check_figures
 
 CHUNK = 10_000  # ids that one statement looks at
 SHOWN = 5  # examples of what breaks a rule
@@ -121,4 +122,5 @@ CHECKS: Final[tuple[Check, ...]] = (
     _rows("I13", Invitation, rules.is_open_after_its_end),
     _rows("I14", History, rules.history_without_invitation),
     Check("I14", None, rules.damage),
+    Check("I14", None, check_figures),
 )
