@@ -71,7 +71,10 @@ class Clock:
                 self._calls.get(timeout=pause)
 
     def _look(self) -> float:
-        """Do what is due, mass actions and mail by turns; return the seconds to the next look."""
+        """Do what is due by turns: mass actions, mail, figures of the reports.
+
+        Return the seconds to the next look.
+        """
         if time.monotonic() >= self._next_upkeep:
             self._next_upkeep = time.monotonic() + HOUR
             expire_all()
@@ -81,13 +84,13 @@ class Clock:
             atomically(lambda: jobs.forget(session()))
             atomically(lambda: exports.forget(session()))
             settle_search()
-        is_done = keeping.keep(self._after(TURN))
-        is_done = jobs.run_all(self._after(TURN)) and is_done
+        is_done = jobs.run_all(self._after(TURN))
         if time.monotonic() >= self._next_mail:
             is_over = self._after(MAIL_TURN if is_done else TURN)
             report = delivery.deliver(stop=is_over)
             self._next_mail = time.monotonic() + (PAUSE if report.unreachable else 0.0)
             is_done = is_done and not is_over()
+        is_done = keeping.keep(self._after(TURN)) and is_done
         return POLL if is_done else 0.0
 
     def _after(self, seconds: float) -> Callable[[], bool]:
