@@ -163,7 +163,7 @@ def test_page_sizes_are_offered_and_kept(store: Store, admin: Visitor) -> None:
     page = Page(admin.get(GRID))
     assert len(page.statuses) == 20
     [fifty] = page.all("a", id="inv-size-50")
-    page = Page(admin.get(fifty.attributes["href"]))
+    page = Page(admin.get(GRID + fifty.attributes["href"]))
     assert len(page.statuses) == 50
     assert "size=50" in (page.link("Next") or "")
     assert [each.text for each in page.all("b", aria_current="true")] == ["50"]

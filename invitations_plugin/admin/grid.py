@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
-from flask import Response, g, request
+from flask import Response, g, request, url_for
 
 from .. import saved_views as kept
 from ..database import TooSlow, session, time_limit
@@ -78,10 +78,16 @@ def _page(query: Query, view: SavedView | None, seen: Glance) -> Response:
         is_strange=is_strange,
         is_counted="count" in request.args,
         running=running() if seen.jobs else None,
-        has_glance=may("report"),
+        glance_url=_glance_url() if may("report") else "",
         **grid_context(query, page or EMPTY, view, seen.highest_id),
         **({} if seen.faults else {"inv_faults": list}),
     )
+
+
+def _glance_url() -> str:
+    """Return where the small plots are, seen from the grid: its page has to be light."""
+    whole = url_for("invitations_admin.report_glance")
+    return whole.removeprefix(url_for("invitations_admin.grid"))
 
 
 def _read(query: Query) -> Page | None:

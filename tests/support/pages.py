@@ -103,7 +103,7 @@ class Page(HTMLParser):
         """Return where the link with this text leads, None without it."""
         found = [each for each in self.all("a") if " ".join(each.text.split()) == text]
         href = found[0].attributes["href"] if found else None
-        return urljoin(self.path, href) if href and href.startswith("?") else href
+        return urljoin(self.path, href) if href and not href.startswith("#") else href
 
     def actions(self) -> list[str]:
         """Return where the page's forms are posted."""
