@@ -5,6 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
+
+from invitations_plugin.database import engine
 
 from .support.pages import Page, statements
 from .support.rows import ago, by, insert, one, row
@@ -216,6 +219,28 @@ def test_a_canceled_invitation_is_not_mailed_and_can_be_taken_back(
     store.deliver()
     assert len(sink.to("anna@example.com")) == 1
     assert Page(veronica.get(LIST)).statuses == {number: "sent"}
+
+
+def test_a_cancel_that_meets_the_mail_just_leaving_is_done(
+    store: Store, veronica: Visitor, sink: Sink
+) -> None:
+    veronica.send("anna@example.com")
+    number = store.invitation("anna@example.com").id
+    veronica.get(LIST)
+    with store.app.app_context():
+        target = engine()
+    faster = iter([True])
+
+    def leave(*about: Any) -> None:
+        if "UPDATE invitations_invitation" in about[2] and next(faster, False):
+            store.deliver()
+
+    sa.event.listen(target, "before_cursor_execute", leave)
+    page = Page(veronica.post(f"{LIST}{number}/cancel", follow_redirects=True))
+    assert page.notices == ["You canceled the invitation for anna@example.com."]
+    assert len(sink.mails) == 1
+    moves = [each[:1] for each in store.history("anna@example.com")]
+    assert moves == [("create",), ("send",), ("cancel",)]
 
 
 def test_to_cancel_a_second_time_says_so(store: Store, veronica: Visitor) -> None:
