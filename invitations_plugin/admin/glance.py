@@ -13,20 +13,19 @@ from sqlalchemy.orm import Session
 
 from ..jobs import OPEN
 from ..mail_models import MailTemplateFault
-from ..models import Invitation, Job, SavedView, SettingOverride, connection_of
+from ..models import Job, SavedView, SettingOverride, connection_of
 
 
 @dataclass(frozen=True, slots=True)
 class Glance:
     """Whether there is a setting of the store's own, an unfinished mass action, a mail template
-    that failed, a view that the reader starts with; and the highest id of an invitation.
+    that failed, a view that the reader starts with.
     """
 
     settings: bool
     jobs: bool
     faults: bool
     view: bool
-    highest_id: int
 
 
 def _any(column: Any, *conditions: Any) -> Any:
@@ -40,12 +39,11 @@ _LOOK: Final = sa.select(
     _any(_job.id, _job.state.in_(OPEN)),
     _any(_fault.code),
     _any(_view.id, _view.actor_key == sa.bindparam("reader"), _view.is_default),
-    sa.select(sa.func.max(Invitation.__table__.c.id)).scalar_subquery(),
 )
 
 
 def look(session: Session, reader: str) -> Glance:
     """Return what there is for a reader, named by their key."""
     found = connection_of(session).execute(_LOOK, {"reader": reader}).one()
-    settings, jobs, faults, view, highest = found
-    return Glance(bool(settings), bool(jobs), bool(faults), bool(view), highest or 0)
+    settings, jobs, faults, view = found
+    return Glance(bool(settings), bool(jobs), bool(faults), bool(view))

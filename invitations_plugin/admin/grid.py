@@ -79,7 +79,7 @@ def _page(query: Query, view: SavedView | None, seen: Glance) -> Response:
         is_counted="count" in request.args,
         running=running() if seen.jobs else None,
         glance_url=_glance_url() if may("report") else "",
-        **grid_context(query, page or EMPTY, view, seen.highest_id),
+        **grid_context(query, page or EMPTY, view),
         **({} if seen.faults else {"inv_faults": list}),
     )
 

@@ -80,13 +80,8 @@ class Links:
         return f"{self._path}?{_pair('view', view_id)}"
 
 
-def grid_context(
-    query: Query, page: Page, view: SavedView | None, highest_id: int
-) -> dict[str, Any]:
-    """Return the context of the grid's template.
-
-    :param highest_id: of all invitations just before the page was read.
-    """
+def grid_context(query: Query, page: Page, view: SavedView | None) -> dict[str, Any]:
+    """Return the context of the grid's template."""
     called, links = pages.names(), Links(query)
     view_of_days = replace(g.inv_view, timezone=query.zone or g.inv_view.timezone)
     actions = pages.actions()
@@ -109,7 +104,7 @@ def grid_context(
         "saved": _saved(query, view),
         "actions": actions,
         "query_fields": list(query.as_arguments().items()),
-        "upto": max([highest_id, *(row.id for row in page.rows)]),
+        "upto": page.rows[0].highest if page.rows else 0,
         "selection_key": _selection_key(query),
         "has_errors": bool(query.errors),
         "again_url": links.here(),

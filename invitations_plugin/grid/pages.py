@@ -81,7 +81,8 @@ class _Found:
 def read_page(session: Session, query: Query) -> Page:
     """Return the page that a query asks for.
 
-    Its rows have the columns' codes as names, and ``id``, ``inviter_key`` and ``key``.
+    Its rows have the columns' codes as names, and ``id``, ``inviter_key``, ``key`` and
+    ``highest``, the highest id there is: "all" means nothing that comes later.
     """
     db = connection_of(session)
     narrowed = few(db, query.given)
@@ -132,7 +133,9 @@ def _rows(columns: Sequence[str], sort: str) -> sa.Select[Any]:
     key = COLUMNS[sort].order().label("key")
     needed = [I.inviter_key] if {"email", "inviter"} & set(columns) else []
     status = [] if "status" in columns else [I.status]
-    return sa.select(I.id, *shown, *status, *needed, key)
+    everybody = I.id.table.alias("everybody")
+    highest = sa.select(sa.func.max(everybody.c.id)).scalar_subquery().label("highest")
+    return sa.select(I.id, *shown, *status, *needed, key, highest)
 
 
 def _walk(db: sa.Connection, query: Query) -> _Found:
