@@ -32,7 +32,7 @@ TOOLS = Path(__file__).parent.parent / "tools" / "node_modules"
 AXE = TOOLS / "axe-core" / "axe.min.js"
 CHECKER = TOOLS / "vnu-jar" / "build" / "dist" / "vnu.jar"
 SIGN_IN = re.compile(r"/invitations/[\w.-]+(?=/sign-in)")
-RULES = "{runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa']}"
+RULES = "{resultTypes: ['violations'], runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa']}"
 
 ALL = ",".join(COLUMNS)
 REPORTS = "/admin/invitations/reports/"
@@ -405,11 +405,9 @@ def test_axe_finds_nothing_on_any_page(
         page = visitors[who]
         show(page, address, filled, sink)
         page.evaluate(AXE.read_text())
-        result = page.evaluate(f"axe.run(document, {RULES})")
-        found += [
-            f"{name}: {each['id']}: {each['nodes'][0]['html'][:200]}"
-            for each in result["violations"]
-        ]
+        # Its whole result takes longer to hand over than to find.
+        violations = page.evaluate(f"axe.run(document, {RULES}).then((all) => all.violations)")
+        found += [f"{name}: {each['id']}: {each['nodes'][0]['html'][:200]}" for each in violations]
     assert found == []
 
 
