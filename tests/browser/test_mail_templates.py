@@ -17,7 +17,7 @@ from invitations_plugin.state import store_view
 from ..support.mail_templates import HTML, TEMPLATES, add_template, version_numbers
 from ..support.sink import Sink
 from .conftest import DESK, PHONE, Live
-from .test_standards import AXE, CHECKER, RULES, need
+from .test_standards import AXE, CHECKER, need, violations
 
 STYLED = f'{HTML}<p id="typed" style="color:rgb(1, 2, 3)">Typed, not saved</p>'
 
@@ -123,9 +123,7 @@ def test_axe_finds_nothing_in_the_default_mail(
     found = []
     for name, html in mails.items():
         page.set_content(html)
-        page.evaluate(AXE.read_text())
-        result = page.evaluate(f"axe.run(document, {RULES})")
-        found += [f"{name}: {each['id']}" for each in result["violations"]]
+        found += [f"{name}: {each['id']}" for each in violations(page)]
     assert found == []
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Page
@@ -133,6 +134,7 @@ PAGES = {
     "closed": (ANYBODY, "closed:/register"),
     "guessing": (ANYBODY, "guess:/invitations/unknown"),  # the last: nobody finds a dead link now
 }
+READERS = {who for who, _ in PAGES.values()}
 THEMES = [
     pytest.param(DESK, "light", LEVELS, id="desktop-light"),
     pytest.param(DESK, "dark", COLOURS, id="desktop-dark"),
@@ -396,25 +398,27 @@ def show(page: Page, address: str, live: Live, sink: Sink) -> None:
     page.wait_for_load_state()
 
 
+def violations(page: Page, rules: object = LEVELS) -> list[dict[str, Any]]:
+    """Return what axe finds against a page; its whole result takes longer to hand over than to find."""
+    page.evaluate(AXE.read_text())
+    found: list[dict[str, Any]] = page.evaluate(
+        "(rules) => axe.run(document, {resultTypes: ['violations'], runOnly: rules})"
+        ".then((all) => all.violations)",
+        rules,
+    )
+    return found
+
+
 @pytest.mark.parametrize(("width", "theme", "rules"), THEMES)
 def test_axe_finds_nothing_on_any_page(
     filled: Live, sink: Sink, visit: Callable[..., Page], width: int, theme: str, rules: object
 ) -> None:
     need(AXE)
-    visitors = {
-        who: visit(who, width, color_scheme=theme) for who in {who for who, _ in PAGES.values()}
-    }
+    visitors = {who: visit(who, width, color_scheme=theme) for who in READERS}
     found = []
     for name, (who, address) in PAGES.items():
         page = visitors[who]
         show(page, address, filled, sink)
-        page.evaluate(AXE.read_text())
-        # Its whole result takes longer to hand over than to find.
-        violations = page.evaluate(
-            "(rules) => axe.run(document, {resultTypes: ['violations'], runOnly: rules})"
-            ".then((all) => all.violations)",
-            rules,
-        )
         found += [f"{name}: {each['id']}: {each['nodes'][0]['html'][:200]}" for each in violations]
     assert found == []
 
@@ -422,7 +426,7 @@ def test_axe_finds_nothing_on_any_page(
 def test_no_page_is_wider_than_a_small_phone(
     filled: Live, sink: Sink, visit: Callable[..., Page]
 ) -> None:
-    visitors = {who: visit(who, 320) for who in {who for who, _ in PAGES.values()}}
+    visitors = {who: visit(who, 320) for who in READERS}
     wide = []
     for name, (who, address) in PAGES.items():
         show(visitors[who], address, filled, sink)
@@ -436,9 +440,7 @@ def test_the_w3c_checker_finds_no_error(
 ) -> None:
     need(CHECKER, "java")
     # Without JavaScript, so that what is checked is what was sent.
-    visitors = {
-        who: visit(who, java_script_enabled=False) for who in {who for who, _ in PAGES.values()}
-    }
+    visitors = {who: visit(who, java_script_enabled=False) for who in READERS}
     for name, (who, address) in PAGES.items():
         show(visitors[who], address, filled, sink)
         (tmp_path / f"{name.replace(', ', '-')}.html").write_text(visitors[who].content())
