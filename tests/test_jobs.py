@@ -340,23 +340,25 @@ def test_processes_side_by_side_do_each_row_once(
 def test_a_worker_killed_in_the_middle_leaves_the_rest_to_another(
     store: Store, admin: Visitor, sink: Sink, later: Callable[[timedelta], None]
 ) -> None:
-    ids = fill(store, 8000)
+    number = 2 * bulk.CHUNK
+    ids = fill(store, number)
     begin(admin, "extend", **ALL)
-    doomed = start(store, sink, "worker", PYTHONUNBUFFERED="1")
-    with doomed:
-        wait_for(lambda: 0 < job(store).position < ids[-1])
-        doomed.kill()
+    with start(store, sink, "worker", PYTHONUNBUFFERED="1") as doomed:
+        try:
+            wait_for(lambda: 0 < job(store).position < ids[-1])
+        finally:
+            doomed.kill()
         doomed.communicate()
     left = job(store)
     assert left.state == "running"
-    assert left.changed == len(history_rows(store)) < 8000
+    assert left.changed == len(history_rows(store)) < number
     with store.session() as db:  # as after twenty seconds
         db.execute(sa.update(Job).values(lease_until=now()))
         db.commit()
     with flask_worker(store, sink):
         wait_for(lambda: job(store).state == "done")
     assert history_rows(store) == ids
-    assert (job(store).changed, job(store).done) == (8000, 8000)
+    assert (job(store).changed, job(store).done) == (number, number)
 
 
 def test_a_worker_that_wakes_too_late_changes_nothing_more(
