@@ -54,7 +54,8 @@ def tree(db: Session, key: str) -> Node | None:
     """Return whom a customer brought, whom they brought, and so on; None for nobody's key.
 
     At most :data:`DEEPEST` steps below the customer, :data:`WIDEST` invitees of each and
-    :data:`MOST_NODES` in all; only what the reader's websites have.
+    :data:`MOST_NODES` in all; only what the reader's websites have. A customer who invited
+    nobody there is nobody to a reader of some websites.
     """
     root = Node(key)
     known, level = {key: root}, {key: root}
@@ -63,8 +64,9 @@ def tree(db: Session, key: str) -> Node | None:
         if depth == DEEPEST:
             break
         level = _below(db, level, known)
-    is_known = key and (root.counts.sent or host().customers([key]))
-    return root if is_known else None
+    # Who reads some websites alone learns nothing of a customer who invited on none of them.
+    is_known = root.counts.sent or (websites() is None and host().customers([key]))
+    return root if key and is_known else None
 
 
 def _tell(db: Session, nodes: Mapping[str, Node]) -> None:
