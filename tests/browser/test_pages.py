@@ -140,6 +140,7 @@ def test_a_session_that_ended_leads_to_the_sign_in_as_a_whole_page(
 ) -> None:
     live.store.customer().send("anna@example.com")
     admin_page.goto("/admin/invitations/")
+    admin_page.locator("#inv-glance svg").first.wait_for()  # which comes by itself
     admin_page.context.clear_cookies()
     admin_page.get_by_role("link", name="30", exact=True).click()
     admin_page.wait_for_url(re.compile("/login.*admin"))
