@@ -67,6 +67,10 @@ class Line:
         if time.monotonic() - self._used_at > LONGEST_REST:
             self.close()
 
+    def __del__(self) -> None:
+        """Leave no connection behind where nobody closed it."""
+        self.close()
+
     def close(self) -> None:
         """Say goodbye."""
         kept, self._kept = self._kept, None
