@@ -152,6 +152,7 @@ def _deliver_batch(
 ) -> None:
     """Send claimed rows, on a new connection whenever one breaks; give back the rest."""
     left = list(entries)
+    forget()  # a setting changed before a mail was queued holds for it
     in_hand.take(entries[0].claim)
     try:
         while left and not stop():

@@ -364,11 +364,13 @@ def test_a_running_worker_follows_a_change_without_a_restart(store: Store, sink:
         wait_for(lambda: len(sink.mails) == 1)
         store.setting("email_sender", "support", "website", "main")
         store.setting("batch_size", 1)
+        queue(store, BEN)
+        wait_for(lambda: len(sink.mails) == 2)
         connections = sink.connections
         queue(store, *many(3))
-        wait_for(lambda: len(sink.mails) == 4)
+        wait_for(lambda: len(sink.mails) == 5)
     senders = [mail.sender.partition("@")[0] for mail in sink.mails]
-    assert senders == ["hello", "care", "care", "care"]
+    assert senders == ["hello", "care", "care", "care", "care"]
     assert sink.connections == connections + 3
 
 

@@ -205,7 +205,7 @@
     document.querySelectorAll('[data-inv-select]').forEach((menu) => {
       [...menu.options].forEach((option) => { option.hidden = option.disabled = false; });
       read(menu.form);
-      settle(menu);
+      if (menu !== document.activeElement) settle(menu); // what comes late must not take it out of a hand
       paint(menu.form);
     });
   };

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 from invitations_plugin import jobs
 from invitations_plugin.models import Job
@@ -166,6 +166,21 @@ def test_the_keyboard_alone_selects_and_discards(vips: Page, live: Live, ids: li
     ok.focus()
     vips.keyboard.press("Enter")
     expect(vips.get_by_text("20 invitations were discarded.").first).to_be_visible()
+
+
+def test_plots_that_come_late_leave_the_menu_to_whoever_uses_it(
+    admin_page: Page, ids: list[int]
+) -> None:
+    held: list[Route] = []
+    admin_page.route("**/reports/glance*", lambda route: held.append(route))
+    admin_page.goto(VIP)
+    menu(admin_page).focus()
+    for _ in range(2):
+        admin_page.keyboard.press("ArrowDown")
+    held[0].continue_()
+    admin_page.locator("#inv-glance svg").first.wait_for()
+    expect(menu(admin_page).locator("option:checked")).to_have_text("Deselect All")
+    selected(admin_page, "")
 
 
 def test_without_javascript_all_is_a_field_and_picks_are_those_of_the_page(

@@ -41,11 +41,6 @@ class Server:
         """Where its one database is."""
         return f"postgresql+psycopg://shop@127.0.0.1:{self.port}/postgres"
 
-    @property
-    def is_running(self) -> bool:
-        """Whether it is there, as its own note tells."""
-        return (self.folder / "data" / "postmaster.pid").exists()
-
     def make(self) -> None:
         """Create its files."""
         if os.geteuid() == 0:
