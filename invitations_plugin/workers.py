@@ -150,11 +150,10 @@ class Clock(Sender):
         for each in self._others:
             each.wake()
 
-    def stop(self) -> None:
-        """End all of them after what each has in hand; the rest is let go at once."""
+    def _ask_to_stop(self) -> None:
         for each in self._others:
             each._ask_to_stop()
-        super().stop()
+        super()._ask_to_stop()
 
     def run(self) -> None:
         """Work until told to stop, and wait for the others."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -24,6 +25,14 @@ from .support.sink import Sink
 from .support.stores import Store, Visitor
 
 BASE_URL = "http://127.0.0.1"
+
+
+@pytest.fixture(autouse=True)
+def ended_threads(closed_files: None) -> Iterator[None]:
+    """See that no delivery outlives its test: it would work on the rows of a later one."""
+    yield
+    left = [each for each in threading.enumerate() if each.name.startswith("invitations")]
+    assert left == []
 
 
 @pytest.fixture(autouse=True)

@@ -63,8 +63,7 @@ def test_a_server_that_hung_up_while_the_line_rested_is_called_again(
 ) -> None:
     monkeypatch.setattr(lines, "FRESH", 0.0)
     send(line)
-    for each in sink.open:
-        each.abort()
+    sink.hang_up()
     send(line)
     assert (len(sink.mails), sink.connections) == (2, 2)
 

@@ -113,11 +113,14 @@ class Sink:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        asyncio.run_coroutine_threadsafe(self._hang_up(), self._controller.loop).result(5)
+        self.hang_up()
         self._controller.stop()
 
-    async def _hang_up(self) -> None:
+    def hang_up(self) -> None:
         """End what is still open, silent connections above all."""
+        asyncio.run_coroutine_threadsafe(self._abort(), self._controller.loop).result(5)
+
+    async def _abort(self) -> None:
         for transport in self.open:
             transport.abort()
         await asyncio.sleep(0.01)
