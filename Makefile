@@ -15,9 +15,8 @@ export PYTHONPATH := $(CURDIR)
 run: .venv/run
 	@$(BIN)/python -m sample_store
 
-# The fault tests are 'make faults': one of them, PostgreSQL away for a moment, still fails.
 test: set-up-test lint check
-	$(BIN)/python -m pytest -n 2 --ignore=tests/faults
+	$(BIN)/python -m pytest -n 2
 
 lint:
 	$(BIN)/ruff check $(SOURCES)

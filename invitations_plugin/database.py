@@ -6,7 +6,7 @@ import json
 import random
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Final, TypeVar
 
 import sqlalchemy as sa
@@ -35,6 +35,18 @@ def session() -> Session:
     """Return the store's own session for this request or batch."""
     scoped: scoped_session[Session] = current_app.extensions["sqlalchemy"].session
     return scoped()
+
+
+def let_go(error: BaseException | None = None) -> None:
+    """End what an app context still reads, right before Flask-SQLAlchemy would.
+
+    A database that goes away once a page is made takes the page along there: the rollback's
+    error would be the answer.
+    """
+    scoped: scoped_session[Session] = current_app.extensions["sqlalchemy"].session
+    if scoped.registry.has():
+        with suppress(DBAPIError):
+            scoped.rollback()
 
 
 def engine() -> sa.Engine:

@@ -10,6 +10,7 @@ from flask import Flask
 from .addresses import BadAddress, parse_address
 from .admin import admin
 from .cli import commands
+from .database import let_go
 from .doctor import check_host
 from .health import health
 from .host import Host
@@ -97,6 +98,7 @@ class Invitations:
         init_babel(app)
         init_registration(app, store)
         self._mount_pages(app)
+        app.teardown_appcontext(let_go)
         guard_host_migrations(app)
         init_logs(app.name)
         app.cli.add_command(commands)

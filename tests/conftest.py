@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
 import threading
 import time
@@ -25,6 +26,14 @@ from .support.sink import Sink
 from .support.stores import Store, Visitor
 
 BASE_URL = "http://127.0.0.1"
+MEMORY = Path("/dev/shm")  # a disk in memory: SQLite's commits need not wait there
+ROOM = 4 << 30  # bytes that it must have
+
+
+def pytest_configure() -> None:
+    """Keep the files of tests in memory where there is room."""
+    if MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > ROOM:
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
 
 
 @pytest.fixture(autouse=True)

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 import time_machine
-from flask import Flask, abort, request
+from flask import Flask, Response, abort, request
 from flask_babel import Babel
 from flask_login import UserMixin, login_user
 from jinja2 import ChoiceLoader, DictLoader, StrictUndefined
@@ -854,3 +854,20 @@ class TestDeclined:
                 step()
         declined, ended = self.seen(both)
         assert declined == ended == ("expired", ["resend"])
+
+
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+def test_a_database_that_goes_away_once_a_page_is_made_costs_nobody_the_page(
+    make_store: MakeStore,
+) -> None:
+    store = make_store()
+    visitor = store.customer()
+
+    def end(response: Response) -> Response:
+        own = session().scalar(sa.text("SELECT pg_backend_pid()"))
+        with store.session() as db:
+            db.execute(sa.text("SELECT pg_terminate_backend(:own)"), {"own": own})
+        return response
+
+    store.app.after_request_funcs.setdefault(None, []).append(end)
+    assert visitor.get(SEND).status_code == 200
