@@ -20,6 +20,7 @@ from sqlalchemy.orm import Session
 from ..database import atomically, insert_into, insert_many, session
 from ..models import Invitation, Status
 from ..turns import take_turn
+from . import triggers
 from .models import Figure, FigureDelta, FigureState, InvitationPurchase, InviterFigure
 from .zones import needed
 
@@ -44,9 +45,14 @@ def keep(over: Callable[[], bool] = lambda: False) -> bool:
 
 
 def is_something_due(db: Session) -> bool:
-    """Return whether the figures are not those of this moment, without waiting for anybody."""
+    """Return whether the figures are not those of this moment, without waiting for anybody.
+
+    Without the triggers nothing is: what is counted would be old at once.
+    """
     state = read_state(db)
-    if state is None or not state.is_whole or state.timezones != needed():
+    if state is None or state.timezones != needed():
+        return _are_changes_told(db)
+    if not state.is_whole:
         return True
     return db.scalar(sa.select(sa.exists().where(D.id > 0))) or False
 
@@ -64,11 +70,16 @@ def step(db: Session) -> None:
     take_turn(db, STATE)
     state = read_state(db)
     if state is None or state.timezones != needed():
-        begin(db)
+        if _are_changes_told(db):
+            begin(db)
     elif not state.is_whole and _count_next(db, state):
         return
     else:
         _fold(db, state)
+
+
+def _are_changes_told(db: Session) -> bool:
+    return triggers.exist(db.connection(bind_arguments={"mapper": I}))
 
 
 def begin(db: Session) -> None:
