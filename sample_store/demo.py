@@ -89,7 +89,7 @@ def _seed_command(customers: int, invitations: int, random_state: int) -> None:
     ):
         added = fill(customers, invitations, random_state, hash_password(PASSWORD), bar.update)
     click.echo("Counting for the reports.")
-    keep_figures()
+    keep_figures(chunk=MANY)
     click.echo(
         f"{added.inviters} customers and {added.invitations} invitations added,"
         f" {added.friends} customers came by one."

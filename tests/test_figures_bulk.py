@@ -85,7 +85,7 @@ def test_what_a_crash_leaves_is_mended_by_the_next_upgrade(store: Store) -> None
 def test_a_big_seed_writes_no_deltas(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(demo, "MANY", 100)
     waiting = list[int]()
-    monkeypatch.setattr(demo, "keep_figures", lambda: waiting.append(unfolded(store)))
+    monkeypatch.setattr(demo, "keep_figures", lambda **given: waiting.append(unfolded(store)))
     seed(store, 100)
     assert waiting == [0]
     assert has_triggers(store)
