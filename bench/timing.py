@@ -178,10 +178,16 @@ def _at_one(job: str, runners: Sequence[_Runner], rounds: int, seconds: float) -
     for _ in range(0, rounds, IN_A_ROW):
         for runner in random.sample(runners, len(runners)):
             times = taken[runner.contender.name]
-            if len(times) < FEWEST or sum(times) < seconds:
+            if not _is_enough(times, seconds):
                 runner.once(job)
-                times += [runner.once(job) for _ in range(IN_A_ROW)]
+            for _ in range(IN_A_ROW):
+                if not _is_enough(times, seconds):
+                    times.append(runner.once(job))
     return {name: Times(times) for name, times in taken.items()}
+
+
+def _is_enough(times: Sequence[float], seconds: float) -> bool:
+    return len(times) >= FEWEST and sum(times) >= seconds
 
 
 def _is_cold(times: Sequence[float]) -> bool:

@@ -9,6 +9,7 @@ from .host import FlaskLoginHost, Group, Host, Purchase, Sender, StoreView, Webs
 from .importing import PastEvent, PastInvitation, import_invitations
 from .migrations import upgrade
 from .registration import accept, invitation_required
+from .reports.bulk import figures_afterwards
 from .reports.keeping import keep as keep_figures
 from .signals import (
     invitation_accepted,
@@ -35,6 +36,7 @@ __all__ = [
     "Website",
     "accept",
     "configure_sqlite",
+    "figures_afterwards",
     "import_invitations",
     "init_celery",
     "invitation_accepted",

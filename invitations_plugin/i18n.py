@@ -55,10 +55,13 @@ def gettext(message: str, **variables: Any) -> str:
     return translated % variables if variables else translated
 
 
-def ngettext(singular: str, plural: str, num: int, **variables: Any) -> str:
-    """Translate a message by a number, which it may show as ``%(num)s``."""
+def ngettext(singular: str, plural: str, num: int, *, shown: str = "", **variables: Any) -> str:
+    """Translate a message by a number, which it may show as ``%(num)s``.
+
+    :param shown: the number as it is written, where that is not the usual way.
+    """
     translated = str(_domain.get_translations().ungettext(singular, plural, num))
-    return translated % {"num": format_number(num), **variables}
+    return translated % {"num": shown or format_number(num), **variables}
 
 
 def translator() -> Callable[..., str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import datetime
 
 import click
@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from flask import Flask, current_app
 from flask.cli import AppGroup
 
-from invitations_plugin import keep_figures
+from invitations_plugin import figures_afterwards, keep_figures
 
 from . import indexes
 from .addresses import fold
@@ -84,12 +84,12 @@ def _seed_command(customers: int, invitations: int, random_state: int) -> None:
     if not customers:
         return
     with (
-        _indexes_at_the_end(invitations),
+        _the_rest_at_the_end(invitations),
         click.progressbar(length=customers + invitations, label="Filling the store") as bar,
     ):
         added = fill(customers, invitations, random_state, hash_password(PASSWORD), bar.update)
     click.echo("Counting for the reports.")
-    keep_figures()
+    keep_figures(chunk=MANY)
     click.echo(
         f"{added.inviters} customers and {added.invitations} invitations added,"
         f" {added.friends} customers came by one."
@@ -99,12 +99,14 @@ def _seed_command(customers: int, invitations: int, random_state: int) -> None:
 
 
 @contextmanager
-def _indexes_at_the_end(invitations: int) -> Iterator[None]:
-    """Fill without the indexes where so many rows come in that to build them is quicker."""
-    if invitations - indexes.rows(db.engine) >= MANY:
+def _the_rest_at_the_end(invitations: int) -> Iterator[None]:
+    """Fill without indexes and figures where so many rows come in that both are quicker after."""
+    is_big = invitations - indexes.rows(db.engine) >= MANY
+    if is_big:
         indexes.leave_out(db.engine)
     try:
-        yield
+        with figures_afterwards() if is_big else nullcontext():
+            yield
     finally:
         db.session.rollback()
         if missing := indexes.how_many(db.engine):

@@ -20,13 +20,15 @@ from invitations_plugin.models import Invitation
 from invitations_plugin.reports import (
     Counts,
     Period,
+    check_figures,
     counting,
+    customers,
     folding,
     invitations,
     read_period,
     triggers,
 )
-from invitations_plugin.reports.models import Figure, InviterFigure
+from invitations_plugin.reports.models import Figure, InvitationPurchase, InviterFigure
 from invitations_plugin.scope import limit_to
 
 from .support.figures import keep, period_of, plainly, steps, unfolded
@@ -301,6 +303,41 @@ def test_invitations_older_than_the_figures_are_counted(store: Store) -> None:
     assert report(store, period) == expected
 
 
+def test_figures_of_the_version_before_are_counted_anew_both_ways(store: Store) -> None:
+    fill(store)
+    keep(store)
+    period = period_of(store, **YEAR)
+    migrations.downgrade(store.app, "0013")
+    with store.session(), engine().connect() as connection:
+        figures = sa.text("SELECT count(month) FROM invitations_inviter_figure")
+        assert connection.scalar(figures) == 0
+    migrations.upgrade(store.app)
+    assert report(store, period) == plainly(store, period)
+    keep(store)
+    with store.session() as db:
+        assert check_figures(db) == []
+    assert report(store, period) == plainly(store, period)
+
+
+@pytest.mark.parametrize("table", folding.FIGURES)
+def test_a_figure_that_is_not_that_of_the_rows_is_named(store: Store, table: Any) -> None:
+    insert(store, [row("a@example.com", "accepted", created_at=MOMENTS[0])])
+    purchase = {"website": "main", "store_view": "en", "sent_at": MOMENTS[0], "orders": 1}
+    with store.session() as db:
+        number = db.scalar(sa.select(Invitation.id))
+        more = {"currency": "EUR", "amount": 500, "first_at": MOMENTS[-1]}
+        db.add(InvitationPurchase(invitation_id=number, **purchase, **more))
+        folding.begin(db)  # nobody told of the purchase
+        db.commit()
+    keep(store)
+    with store.session() as db:
+        assert check_figures(db) == []
+        name = "amount" if hasattr(table, "amount") else "sent"
+        db.execute(sa.update(table).values({name: getattr(table, name) + 1}))
+        db.commit()
+        assert check_figures(db) != []
+
+
 def test_lost_triggers_are_reported_and_mended(store: Store) -> None:
     keep(store)
     with store.session(), engine().begin() as connection:
@@ -329,6 +366,20 @@ def test_staff_of_a_website_have_its_figures_only(store: Store) -> None:
         assert read_period({"store": "website:main"}).errors == {"store": "choice"}
     assert totals == Counts(*map(sum, zip(*plainly(store, own), strict=True)))
     assert totals.sent == 2 * len(MOMENTS)
+
+
+@pytest.mark.parametrize("websites", [["private"], ["main", "private"]])
+def test_staff_of_some_websites_have_their_inviters_only(store: Store, websites: list[str]) -> None:
+    fill(store)
+    keep(store)
+    with store.session() as db:
+        limit_to(websites)
+        period = read_period({"from": "2028-01-01", "to": "2028-12-31", "by": "year"}).period
+        assert period is not None
+        found = customers(db, period, "sent").rows
+    assert {each.key for each in found} == {"2", "3"} | ({"0", "1"} if len(websites) > 1 else set())
+    for each in found:
+        assert [each.counts] == plainly(store, period, each.key)
 
 
 def test_accepting_before_the_mail_is_known_to_have_left_counts_as_sent(store: Store) -> None:

@@ -18,21 +18,21 @@ from invitations_plugin.models import History, Invitation, Outbox
 from invitations_plugin.reports import (
     Counts,
     check_figures,
+    conversions,
     customers,
     folding,
     invitations,
     purchases,
 )
 from invitations_plugin.reports.models import (
-    Figure,
     FigureDelta,
     FigureState,
     InvitationPurchase,
-    InviterFigure,
+    MoneyDelta,
 )
 from invitations_plugin.state import host
 
-from .support.figures import period_of, plainly
+from .support.figures import money_plainly, period_of, plainly, told
 from .support.rows import STATUSES, row
 from .support.stores import Store
 
@@ -40,11 +40,11 @@ TABLES = (
     History,
     Outbox,
     Invitation,
-    Figure,
     FigureDelta,
     FigureState,
-    InviterFigure,
     InvitationPurchase,
+    MoneyDelta,
+    *folding.FIGURES,
 )
 VIEWS = (("main", "en"), ("main", "fr"), ("private", "it"))
 LATER = datetime(2028, 12, 1)
@@ -67,6 +67,8 @@ PERIODS = (
     {"start": "2028-02-21", "to": "2028-03-02"},
     {"start": "2028-10-28", "to": "2028-10-30", "store": "it"},
     {"start": "2028-01-01", "to": "2028-12-31", "by": "month"},
+    {"start": "2028-01-01", "to": "2028-12-31", "by": "year", "store": "website:main"},
+    {"start": "2028-02-01", "to": "2028-10-31", "by": "month", "store": "it"},
     {"start": "2028-02-22", "to": "2028-11-01", "by": "week", "store": "website:main"},
 )
 
@@ -137,12 +139,17 @@ def judge(store: Store) -> None:
         with store.session() as db:
             found = [each.counts for each in invitations(db, period).lines]
             page = customers(db, period, "key", "asc", size=1000)
+            sold = conversions(db, period)
         assert found == plainly(store, period)
+        bought = [told(sold.money.get(place, ())) for place in range(len(found))]
+        assert bought == money_plainly(store, period)
         keys = {each.key for each in page.rows}
         for key in keys:
             own = [each.counts for each in page.rows if each.key == key]
             expected = [each for each in plainly(store, period, key) if each.sent]
             assert sorted(own) == sorted(expected)
+            brought = [told(each.money) for each in page.rows if each.key == key and each.money]
+            assert brought == [each for each in money_plainly(store, period, key) if each]
         everybody = [each.counts for each in page.rows]
         assert page.sums == Counts(*(sum(each) for each in zip(Counts(), *everybody, strict=True)))
         assert page.sums == Counts(*(sum(each) for each in zip(Counts(), *found, strict=True)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -16,6 +17,7 @@ from invitations_plugin.models import Invitation
 from invitations_plugin.reports import (
     Conversions,
     Counts,
+    CustomersPage,
     Money,
     Spread,
     behaviour,
@@ -32,6 +34,7 @@ from invitations_plugin.state import host
 from sample_store.models import Customer, Order
 
 from .support.figures import keep, period_of
+from .support.pages import statements
 from .support.rows import by, insert, key_of, row
 from .support.second_store import SecondStore
 from .support.stores import MakeStore, Store
@@ -253,6 +256,48 @@ def test_inviters_are_searched_and_paged(store: Store) -> None:
     found = [each.key for page in pages[:3] for each in page.rows]
     assert len(set(found)) == 5
     assert pages[0].sums.accepted == 1
+
+
+@pytest.mark.parametrize("by", ["month", "day"])
+@pytest.mark.parametrize("direction", ["asc", "desc"])
+def test_lines_are_counted_up_to_what_the_pages_hold(
+    store: Store, monkeypatch: pytest.MonkeyPatch, direction: str, by: str
+) -> None:
+    fill(store)
+    later: dict[str, Any] = {"created_at": DAY + timedelta(days=35)}
+    insert(store, [row(f"{key}@example.com", inviter_key=key, **later) for key in "xyz"])
+    keep(store)
+    period = period_of(store, start="2026-03-01", to="2026-04-30", by=by)
+    module = sys.modules[customers.__module__]
+    monkeypatch.setattr(module, "LOOKED_AT", 0)
+
+    def page(number: int) -> CustomersPage:
+        with store.session() as db:
+            return customers(db, period, "interval", direction, page=number, size=2)
+
+    whole = [page(number) for number in range(1, page(1).pages + 1)]
+    lines = [(row.interval, row.key) for each in whole for row in each.rows]
+    assert len(set(lines)) == len(lines) == whole[0].total
+    assert sorted(lines, key=lambda each: each[0].first, reverse=direction == "desc") == lines
+    assert not any(each.is_more for each in whole)
+    monkeypatch.setattr(module, "MOST_PAGES", 1)
+    few = page(1)
+    assert (few.rows, few.sums) == (whole[0].rows, whole[0].sums)
+    assert (few.total, few.pages, few.is_more) == (2, 1, True)
+
+
+def test_no_statement_of_kept_months_reads_the_invitations(store: Store, tell: Tell) -> None:
+    fill(store)
+    tell(("ann", 2, "5.5", "EUR"), ("ann", 2, "2", "SEK"))
+    keep(store)
+    period = period_of(store, **BY_MONTH)
+    with store.session() as db, statements(store) as seen:
+        found = customers(db, period, "revenue")
+        conversions(db, period)
+    read = [each for each in seen if "invitations_invitation" in each]
+    assert len(read) == 1, read  # the names of inviters without an account
+    assert "inviter_name" in read[0]
+    assert found.rows[0].money == [Money("EUR", 1, Decimal("5.5")), Money("SEK", 1, Decimal(2))]
 
 
 def test_inviters_have_the_money_of_whom_they_brought(store: Store, tell: Tell) -> None:

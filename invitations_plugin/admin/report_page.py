@@ -71,7 +71,7 @@ def pager(asking: Asking, page: CustomersPage) -> dict[str, Any]:
             way("last", gettext("Last"), page.pages),
         ],
         "pages_text": place,
-        "found_text": words.found_text(page.total),
+        "found_text": words.found_text(page.total, is_more=page.is_more),
     }
 
 

@@ -159,9 +159,14 @@ def folded_text(by: str, number: int) -> str:
     return gettext("%(time)s without records", time=counted[by]())
 
 
-def found_text(number: int) -> str:
-    """Say how many lines the customers' report has."""
-    return ngettext("%(num)s line", "%(num)s lines", number)
+def found_text(number: int, *, is_more: bool = False) -> str:
+    """Say how many lines the customers' report has, with a "+" where these are not all."""
+    shown = _or_more(number, is_more=is_more)
+    return ngettext("%(num)s line", "%(num)s lines", number, shown=shown)
+
+
+def _or_more(number: int, *, is_more: bool) -> str:
+    return f"{format_number(number)}+" if is_more else format_number(number)
 
 
 def more_text(number: int) -> str:
@@ -169,12 +174,12 @@ def more_text(number: int) -> str:
     return ngettext("and %(num)s more", "and %(num)s more", number)
 
 
-def left_out_text(shown: int, total: int) -> str:
+def left_out_text(shown: int, total: int, *, is_more: bool = False) -> str:
     """Say that a file has not every line, "" where it has."""
-    if shown >= total:
+    if shown >= total and not is_more:
         return ""
     return gettext(
         "The first %(shown)s of %(total)s lines",
         shown=format_number(shown),
-        total=format_number(total),
+        total=_or_more(total, is_more=is_more),
     )

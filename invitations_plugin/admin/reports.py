@@ -122,7 +122,7 @@ def every_customer(asking: Asking, period: Period) -> tuple[Table, str]:
     """Return the customers' report whole, up to :data:`MOST_LINES`, and what it leaves out."""
     page = _all_customers(asking, period)
     table = report_tables.customers_table(asking, page, period, has_purchases=has_purchases())
-    return table, words.left_out_text(len(page.rows), page.total)
+    return table, words.left_out_text(len(page.rows), page.total, is_more=page.is_more)
 
 
 def _all_customers(asking: Asking, period: Period) -> CustomersPage:

@@ -16,7 +16,7 @@ from flask import Flask
 from .. import searchable
 from ..database import engine
 from ..models import Base
-from ..reports import folding, triggers
+from ..reports.bulk import mend
 
 VERSION_TABLE = "invitations_alembic_version"
 PREFIX = "invitations_"
@@ -29,9 +29,7 @@ def upgrade(app: Flask, revision: str = "head") -> None:
         with app.app_context(), engine().begin() as connection:
             if not searchable.exist(connection):
                 searchable.create(connection)
-            if not triggers.exist(connection):  # a table that was made anew has lost them
-                triggers.create(connection)
-                folding.forget(connection)
+            mend(connection)  # a table that was made anew has lost its triggers
 
 
 def downgrade(app: Flask, revision: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -11,15 +11,26 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from ..models import Invitation
+from . import models
 from .counting import generation_of, row_sums
-from .folding import COUNTS, add_up, local_day, read_state, zones_of
-from .models import Figure, FigureDelta, InviterFigure
+from .folding import (
+    COUNTS,
+    IS_BOUGHT,
+    MONEY,
+    OF_INVITER,
+    SPANS,
+    add_up,
+    local_day,
+    read_state,
+)
+from .zones import Zones, scopes_of, zones_of
 
 I = Invitation  # noqa: E741  # named once, used on every line below
-D = FigureDelta
+D = models.FigureDelta
 QUARTER: Final = 900  # seconds
 SECONDS: Final = sa.literal_column(str(QUARTER), sa.Integer)  # no parameter: it is grouped by
-Zones = dict[str, list[str]]
+PLACE: Final = ("website", "store_view")
+IS_SENT: Final = I.sent_at.is_not(None)
 Sums = dict[tuple[Any, ...], list[int]]
 
 
@@ -34,52 +45,106 @@ def check_figures(db: Session, first: int = 0, last: int = 0) -> Sequence[str]:
     if generation is None:
         return []
     zones: Zones = read_state(db).timezones  # type: ignore[union-attr]
-    found = [*_days(db, zones), *_inviters(db, zones)]
+    found = [*_days(db, zones), *_money(db, zones), *_inviters(db, zones), *_brought(db)]
     return found if generation_of(db) == generation else []
 
 
 def _days(db: Session, zones: Zones) -> Iterator[str]:
-    quarter, place = _quarter(db), ["website", "store_view"]
-    kept = sa.select(Figure.timezone, Figure.day, sa.null(), *_of(Figure, place))
+    keys = [_quarter(db)(I.sent_at), I.website, I.store_view]
+    rows = sa.select(*keys, *_below_zero(row_sums())).where(IS_SENT).group_by(*keys)
+    return _compared(db, zones, (models.Figure, D), PLACE, COUNTS, rows)
+
+
+def _money(db: Session, zones: Zones) -> Iterator[str]:
+    row, place = models.InvitationPurchase, (*PLACE, "currency")
+    keys = [_quarter(db)(row.sent_at), *_of(row, place)]
+    rows = sa.select(*keys, *_below_zero(_sums(row, MONEY))).group_by(*keys)
+    return _compared(db, zones, (models.MoneyFigure, models.MoneyDelta), place, MONEY, rows)
+
+
+def _compared(
+    db: Session,
+    zones: Zones,
+    tables: tuple[Any, Any],
+    place: Sequence[str],
+    names: Sequence[str],
+    rows: sa.Select[Any],
+) -> Iterator[str]:
+    """Yield the days on which figures and deltas differ from the rows.
+
+    The rows are by quarter of an hour and place, with their numbers below zero.
+    """
+    figure, delta = tables
+    kept = sa.select(figure.timezone, figure.day, sa.null(), *_of(figure, (*place, *names)))
     nothing = (sa.null(), sa.type_coerce(sa.null(), sa.Date()))
-    fresh = sa.select(*nothing, quarter(D.sent_at), *_of(D, place))
-    rows = _minus(sa.select(*nothing, quarter(I.sent_at), I.website, I.store_view), quarter)
-    sums: Sums = defaultdict(lambda: [0, 0, 0, 0])
-    for timezone, day, number, website, view, *counts in db.execute(
-        sa.union_all(kept, fresh, rows)
-    ):
+    fresh = sa.select(*nothing, _quarter(db)(delta.sent_at), *_of(delta, (*place, *names)))
+    both = sa.union_all(kept, fresh, sa.select(*nothing, *rows.subquery().c))
+    sums: Sums = defaultdict(lambda: [0] * len(names))
+    for timezone, day, number, website, view, *more in db.execute(both):
+        end = len(place) - len(PLACE)
         for zone in [timezone] if timezone else zones_of(view, zones):
             there = day or local_day(_moment(number), zone)
-            add_up(sums[zone, website, view, there.isoformat()], counts)
+            add_up(sums[zone, website, view, *more[:end], there.isoformat()], more[end:])
     return _named(sums)
 
 
 def _inviters(db: Session, zones: Zones) -> Iterator[str]:
-    place = ["website", "store_view", "inviter_key"]
-    keys = [getattr(InviterFigure, name) for name in place]
-    summed = [sa.cast(sa.func.sum(getattr(InviterFigure, name)), sa.Integer) for name in COUNTS]
-    kept = sa.select(InviterFigure.timezone, *keys, *summed).group_by(InviterFigure.timezone, *keys)
-    fresh = sa.select(sa.null(), *_of(D, place))
-    rows = _minus(sa.select(sa.null(), I.website, I.store_view, I.inviter_key))
-    sums: Sums = defaultdict(lambda: [0, 0, 0, 0])
-    both: Iterable[Sequence[Any]] = db.execute(sa.union_all(kept, fresh, rows))
-    for timezone, website, view, key, *counts in both:
-        for zone in [timezone] if timezone else zones_of(view, zones):
-            add_up(sums[zone, website, view, f"inviter {key or '-'}"], counts)
+    """Yield the inviters whose months or years together differ from their rows."""
+    sums: Sums = defaultdict(lambda: [0] * len(OF_INVITER))
+    for timezone, scope, unit, website, view, key, *counts in db.execute(_of_inviters()):
+        places = [(timezone, scope, unit)]
+        if not timezone:
+            scopes = scopes_of(website, view, zones)
+            places = [(zone, each, unit) for each, zone in scopes for unit in SPANS]
+        for place in places:
+            add_up(sums[*place, f"inviter {key or '-'}"], counts)
     return _named(sums)
 
 
-def _of(table: Any, place: Sequence[str]) -> list[Any]:
-    return [getattr(table, name) for name in (*place, *COUNTS)]
+def _brought(db: Session) -> Iterator[str]:
+    """Yield the inviters whose money by currency is not the one that they are sorted by."""
+    keys = ("timezone", "scope", "unit", "inviter_key")
+    amounts = [
+        sa.select(*_of(table, keys), sign * table.amount.label("amount"))
+        for table, sign in ((models.InviterFigure, 1), (models.InviterMoney, -1))
+    ]
+    both = sa.union_all(*amounts).subquery()
+    differs = sa.func.sum(both.c[4]) != 0
+    for *place, key in db.execute(sa.select(*both.c[:4]).group_by(*both.c[:4]).having(differs)):
+        yield " ".join([*place, f"money of inviter {key or '-'}"])
 
 
-def _minus(query: Any, *quarter: Any) -> Any:
-    """Return a query of the rows that were sent, grouped, with their counts below zero."""
-    keys = [I.website, I.store_view, *(each(I.sent_at) for each in quarter)]
-    if not quarter:
-        keys.append(I.inviter_key)
-    counts = [-each for each in row_sums()]
-    return query.add_columns(*counts).where(I.sent_at.is_not(None)).group_by(*keys)
+def _of_inviters() -> sa.CompoundSelect[Any]:
+    """Return a query of figures, deltas and rows, the last with their numbers below zero."""
+    nothing, zero = [sa.null()] * 3, sa.literal_column("0", sa.Integer)
+    keys = _of(models.InviterFigure, ("timezone", "scope", "unit"))
+    key, who = models.InviterFigure.inviter_key, (*PLACE, "inviter_key")
+    folded = sa.select(*keys, sa.null(), sa.null(), key, *_sums(models.InviterFigure, OF_INVITER))
+    counted = sa.select(*nothing, *_of(I, who), *_below_zero(row_sums()), zero)
+    amount = sa.cast(sa.func.sum(models.InvitationPurchase.amount), sa.BigInteger)
+    paid = sa.select(*nothing, *_of(I, who), *[zero] * 4, -amount)
+    bought = sa.select(
+        *nothing, *_of(models.MoneyDelta, who), *[zero] * 4, models.MoneyDelta.amount
+    )
+    return sa.union_all(
+        folded.group_by(*keys, key),
+        sa.select(*nothing, *_of(D, (*who, *COUNTS)), zero),
+        bought,
+        counted.where(IS_SENT).group_by(*_of(I, who)),
+        paid.join_from(I, models.InvitationPurchase, IS_BOUGHT).group_by(*_of(I, who)),
+    )
+
+
+def _of(table: Any, names: Sequence[str]) -> list[Any]:
+    return [getattr(table, name) for name in names]
+
+
+def _sums(table: Any, names: Sequence[str]) -> list[sa.ColumnElement[int]]:
+    return [sa.cast(sa.func.sum(each), sa.BigInteger) for each in _of(table, names)]
+
+
+def _below_zero(numbers: Sequence[sa.ColumnElement[int]]) -> list[sa.ColumnElement[int]]:
+    return [-each for each in numbers]
 
 
 def _quarter(db: Session) -> Any:
@@ -88,7 +153,10 @@ def _quarter(db: Session) -> Any:
         return lambda column: sa.cast(
             sa.func.floor(sa.func.extract("epoch", column) / SECONDS), sa.BigInteger
         )
-    return lambda column: sa.cast(sa.func.strftime("%s", column), sa.Integer) // SECONDS
+    # It rounds to thousandths of a second, which may be of the next day: without its parts.
+    return lambda column: (
+        sa.cast(sa.func.strftime("%s", sa.func.substr(column, 1, 19)), sa.Integer) // SECONDS
+    )
 
 
 def _moment(quarter: int) -> datetime:

@@ -12,8 +12,10 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session, aliased
 
 from ..models import Invitation, Status
+from .counting import from_figures, summed
 from .figures import Report, invitations
-from .models import InvitationPurchase
+from .folding import MONEY
+from .models import InvitationPurchase, MoneyDelta, MoneyFigure
 from .periods import Period
 from .purchases import as_amount, as_of, has_purchases
 from .spans import spans
@@ -92,24 +94,31 @@ class Behaviour:
 def conversions(db: Session, period: Period) -> Conversions:
     """Return what was bought by those who accepted, in the interval they were invited in."""
     report = invitations(db, period)
+    bought = from_figures(db, period, _kept, _counted)
     money: dict[int, list[Money]] = {}
-    for place, *bought in _bought(db, period):
-        money.setdefault(place, []).append(money_of(*bought))
+    for (place, currency), (orders, amount) in sorted(bought.items()):
+        if orders or amount:
+            money.setdefault(place, []).append(money_of(currency, orders, amount))
     totals = _totals(each for line in money.values() for each in line)
     return Conversions(report, money, totals, as_of(db), has_purchases())
 
 
-def _bought(db: Session, period: Period) -> Iterable[Sequence[Any]]:
-    """Return place, currency, orders and amount of the intervals that have any, in order."""
+def _kept(db: Session, period: Period) -> Mapping[tuple[Any, ...], Sequence[int]]:
+    """Return orders and amount by place and currency from the figures."""
+    return summed(db, period, (MoneyFigure, MoneyDelta), ["currency"], MONEY)
+
+
+def _counted(db: Session, period: Period) -> Mapping[tuple[Any, ...], Sequence[int]]:
+    """Return the same from the purchases."""
     among, row = spans(db, period.intervals), InvitationPurchase
     here = sa.and_(row.sent_at >= among.c.begins, row.sent_at < among.c.ends)
-    return db.execute(
+    query = (
         sa.select(among.c.place, row.currency, *purchase_sums())
         .select_from(among.join(row, here))
         .where(*period.within(row))
         .group_by(among.c.place, row.currency)
-        .order_by(among.c.place, row.currency)
     )
+    return {(place, currency): sums for place, currency, *sums in db.execute(query)}
 
 
 def purchase_sums() -> list[sa.ColumnElement[int]]:

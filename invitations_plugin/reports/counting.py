@@ -11,13 +11,13 @@ from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from ..models import Invitation, Status
-from .folding import COUNTS, read_state
+from .folding import COUNTS, add_up, read_state
 from .models import Figure, FigureDelta, InvitationPurchase
 from .periods import Period
 from .spans import spans
@@ -26,7 +26,6 @@ from .zones import needed
 I = Invitation  # noqa: E741  # named once, used on every line below
 T = TypeVar("T")
 Sums = Sequence[int]  # in the order of COUNTS
-NOTHING: Final = (0, 0, 0, 0)
 
 
 def count(db: Session, period: Period) -> Mapping[int, Sums]:
@@ -65,33 +64,52 @@ def generation_of(db: Session, period: Period | None = None) -> int | None:
 
 def count_figures(db: Session, period: Period) -> Mapping[int, Sums]:
     """Return the counts from the figures, folded and not folded yet."""
+    found = summed(db, period, (Figure, FigureDelta), (), COUNTS)
+    return {place: counts for (place,), counts in found.items()}
+
+
+def summed(
+    db: Session,
+    period: Period,
+    tables: tuple[type[Any], type[Any]],
+    keys: Sequence[str],
+    names: Sequence[str],
+) -> Mapping[tuple[Any, ...], list[int]]:
+    """Return the sums of a period's days from figures and from their deltas, as of one moment.
+
+    They are by the place of the interval, then what else they are told apart by.
+    """
+    figure, delta = tables
     folded = (
         sa.select(
-            Figure.day, sa.type_coerce(sa.null(), sa.DateTime()).label("sent_at"), *_sums(Figure)
+            figure.day,
+            sa.type_coerce(sa.null(), sa.DateTime()).label("sent_at"),
+            *_columns(figure, keys, names),
         )
-        .where(Figure.timezone == period.timezone)
-        .where(Figure.day.between(period.first, period.last), *period.within(Figure))
-        .group_by(Figure.day)
+        .where(figure.timezone == period.timezone)
+        .where(figure.day.between(period.first, period.last), *period.within(figure))
+        .group_by(figure.day, *(getattr(figure, name) for name in keys))
     )
     whole = period.whole
     fresh = (
-        sa.select(sa.null(), FigureDelta.sent_at, *_sums(FigureDelta))
-        .where(FigureDelta.sent_at >= whole.begins, FigureDelta.sent_at < whole.ends)
-        .where(*period.within(FigureDelta))
-        .group_by(FigureDelta.sent_at)
+        sa.select(sa.null(), delta.sent_at, *_columns(delta, keys, names))
+        .where(delta.sent_at >= whole.begins, delta.sent_at < whole.ends, *period.within(delta))
+        .group_by(delta.sent_at, *(getattr(delta, name) for name in keys))
     )
-    found: dict[int, list[int]] = defaultdict(lambda: list(NOTHING))
+    found: dict[tuple[Any, ...], list[int]] = defaultdict(lambda: [0] * len(names))
     place_of = Places(period)
     rows: Iterable[Sequence[Any]] = db.execute(sa.union_all(folded, fresh))
-    for day, sent_at, *counts in rows:
-        sums = found[place_of.day(day) if day is not None else place_of.moment(sent_at)]
-        for column, number in enumerate(counts):
-            sums[column] += number
+    for day, sent_at, *more in rows:
+        place = place_of.day(day) if day is not None else place_of.moment(sent_at)
+        add_up(found[place, *more[: len(keys)]], more[len(keys) :])
     return found
 
 
-def _sums(table: Any) -> list[sa.ColumnElement[int]]:
-    return [sa.cast(sa.func.sum(getattr(table, name)), sa.Integer).label(name) for name in COUNTS]
+def _columns(
+    table: type[Any], keys: Sequence[str], names: Sequence[str]
+) -> list[sa.ColumnElement[Any]]:
+    sums = [sa.cast(sa.func.sum(getattr(table, name)), sa.BigInteger).label(name) for name in names]
+    return [*(getattr(table, name) for name in keys), *sums]
 
 
 class Places:

@@ -3,27 +3,23 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import date, datetime
 from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from ..clock import now
-from ..editing import day_of
-from ..grid.query import FOLDED
 from ..lifecycle import ERASED
 from ..models import Invitation
 from ..state import host
 from .conversions import Money, money_of
-from .counting import Places, from_figures, row_sums
-from .figures import Counts
+from .counting import Places, count, from_figures
+from .figures import Counts, add
 from .folding import COUNTS, add_up
-from .models import FigureDelta, InvitationPurchase, InviterFigure
+from .inviters import Source, are_kept, counted, kept, revenue
 from .periods import Interval, Period
-from .spans import spans
 
 I = Invitation  # noqa: E741  # named once, used on every line below
 
@@ -39,6 +35,7 @@ SORTS: Final = (
 )
 SIZE: Final = 50
 MOST_PAGES: Final = 200
+LOOKED_AT: Final = 10_000  # more invitations than the pages have lines: some inviters send several
 NAMED: Final = ("name", "email")  # sorted by what stands in the rows
 
 
@@ -64,7 +61,8 @@ class CustomersPage:
     """A page of inviters; ``page`` counts from 1, ``total`` is of all pages.
 
     ``pages`` is at most :data:`MOST_PAGES`; what lies behind is found by a search.
-    ``sums`` are of all that the search matches.
+    ``sums`` are of all that the search matches. With ``is_more`` there are more lines than
+    ``total``, which says how many the pages have.
     """
 
     rows: Sequence[Inviter]
@@ -72,6 +70,7 @@ class CustomersPage:
     pages: int
     total: int
     sums: Counts
+    is_more: bool = False
 
 
 def customers(
@@ -86,168 +85,176 @@ def customers(
     """Return a page of who sent invitations, interval by interval.
 
     Sorted by one of :data:`SORTS`, ``asc`` or ``desc``; ties by the number sent, then the key.
-    By month and by year it is read from figures, unless names are looked at.
+    By whole months and years it is read from figures, unless names are looked at.
 
     :param search: a part of name or address in any case, or a whole key.
     """
+    asked = _Asked(sort, direction, search, max(1, page), size)
 
-    def read(cells: sa.Subquery) -> CustomersPage:
-        return _page(db, period, cells, _Order(sort, direction), max(1, page), size)
+    def rows(db: Session, period: Period) -> CustomersPage:
+        return _page(db, period, counted(db, period, search, with_names=sort in NAMED), asked)
 
-    if search or sort in NAMED or not _is_by_month(period):
-        return read(_counted(db, period, search, with_names=sort in NAMED))
+    if search or sort in NAMED or not are_kept(period):
+        return rows(db, period)
     return from_figures(
-        db,
-        period,
-        lambda db, period: read(_kept(db, period)),
-        lambda db, period: read(_counted(db, period, "", with_names=False)),
+        db, period, lambda db, period: _page(db, period, kept(db, period), asked), rows
     )
 
 
 @dataclass(frozen=True, slots=True)
-class _Order:
-    """What a page is sorted by."""
+class _Asked:
+    """Which page is asked for, and what it is sorted by."""
 
     sort: str
     direction: str
+    search: str
+    page: int
+    size: int
 
-    def by(self, cells: sa.Subquery, revenue: sa.ColumnElement[Any]) -> list[Any]:
-        names = {"interval": "place", "key": "inviter_key"}
+    def order(self, cells: sa.Subquery, revenue: sa.ColumnElement[Any]) -> list[Any]:
+        names = {"interval": "first", "key": "inviter_key"}
         column = revenue if self.sort == "revenue" else cells.c[names.get(self.sort, self.sort)]
         first = (
             column.asc().nulls_first() if self.direction == "asc" else column.desc().nulls_last()
         )
-        return [first, cells.c.sent.desc(), cells.c.inviter_key, cells.c.place]
+        return [first, cells.c.sent.desc(), cells.c.inviter_key, cells.c.first]
+
+    @property
+    def enough(self) -> int:
+        """How many lines the pages have at most."""
+        return MOST_PAGES * self.size
 
 
-def _page(
-    db: Session, period: Period, cells: sa.Subquery, order: _Order, page: int, size: int
-) -> CustomersPage:
-    sums = [sa.func.coalesce(sa.func.sum(cells.c[name]), 0) for name in COUNTS]
-    total, *summed = db.execute(sa.select(sa.func.count(), *sums).select_from(cells)).one()
-    pages = min(max(1, -(-total // size)), MOST_PAGES)
-    page = min(page, pages)
-    query = sa.select(cells)
-    revenue: sa.ColumnElement[Any] = sa.literal(0)
-    if order.sort == "revenue":
-        bought = _revenue(db, period)
-        same = sa.and_(bought.c.place == cells.c.place, bought.c.inviter_key == cells.c.inviter_key)
-        query, revenue = query.outerjoin_from(cells, bought, same), bought.c.amount
-    found = query.order_by(*order.by(cells, revenue)).limit(size).offset((page - 1) * size)
-    rows = _named(db, period, db.execute(found).all())
-    return CustomersPage(rows, page, pages, total, Counts(*map(int, summed)))
-
-
-def _is_by_month(period: Period) -> bool:
-    """Return whether a period is made of whole months, as far as anything happened in them."""
-    today = day_of(now(), period.timezone)
-    is_whole = period.last >= today or (period.last + timedelta(days=1)).day == 1
-    return period.by in ("month", "year") and period.first.day == 1 and is_whole
-
-
-def _kept(db: Session, period: Period) -> sa.Subquery:
-    """Return place, key and counts of each inviter from the figures, folded or not."""
-    among, row, delta = spans(db, period.intervals), InviterFigure, FigureDelta
-    folded = (
-        sa.select(among.c.place, row.inviter_key, *(getattr(row, name) for name in COUNTS))
-        .select_from(among.join(row, row.month.between(among.c.first, among.c.last)))
-        .where(row.timezone == period.timezone, *period.within(row))
-    )
-    here = sa.and_(delta.sent_at >= among.c.begins, delta.sent_at < among.c.ends)
-    fresh = (
-        sa.select(among.c.place, delta.inviter_key, *(getattr(delta, name) for name in COUNTS))
-        .select_from(among.join(delta, here))
-        .where(*period.within(delta))
-    )
-    both = sa.union_all(folded, fresh).subquery()
-    keys = [both.c.place, both.c.inviter_key]
-    sums = [sa.cast(sa.func.sum(both.c[name]), sa.Integer).label(name) for name in COUNTS]
-    query = sa.select(*keys, *sums).group_by(*keys).having(sa.func.sum(both.c.sent) > 0)
-    return query.subquery("cell")
-
-
-def _counted(db: Session, period: Period, search: str, *, with_names: bool) -> sa.Subquery:
-    """Return the same from the rows."""
-    among = spans(db, period.intervals)
-    conditions = period.within(I)
-    if search:
-        part = [
-            sa.func.lower(column).contains(search.translate(FOLDED), autoescape=True)
-            for column in (I.inviter_name, I.inviter_email)
-        ]
-        conditions.append(sa.or_(*part, I.inviter_key == search))
-    names = {"name": I.inviter_name, "email": I.inviter_email} if with_names else {}
-    named = [sa.func.max(sa.func.lower(column)).label(name) for name, column in names.items()]
-    return (
-        sa.select(among.c.place, I.inviter_key, *row_sums(), *named)
-        .select_from(among.join(I, sa.and_(I.sent_at >= among.c.begins, I.sent_at < among.c.ends)))
-        .where(*conditions)
-        .group_by(among.c.place, I.inviter_key)
-        .subquery("cell")
+def _page(db: Session, period: Period, source: Source, asked: _Asked) -> CustomersPage:
+    counts = count(db, period)
+    lines, is_whole = _lines(db, period, source, asked, counts)
+    total = sum(lines.values())
+    pages = min(max(1, -(-total // asked.size)), MOST_PAGES)
+    page = min(asked.page, pages)
+    intervals, skipped = period.intervals, (page - 1) * asked.size
+    if asked.sort == SORTS[0]:
+        intervals, skipped = _shown(period, lines, skipped, asked)
+    found = db.execute(_ordered(db, period, source.lines(intervals), asked).offset(skipped)).all()
+    sums = _sums(db, source.lines(period.intervals)) if asked.search else list(counts.values())
+    summed = add(Counts(*each) for each in (*sums, Counts()))
+    total = total if is_whole else min(total, asked.enough)
+    return CustomersPage(
+        _named(db, period, source, found), page, pages, total, summed, not is_whole
     )
 
 
-def _purchases(db: Session, period: Period) -> tuple[sa.Subquery, sa.Join]:
-    """Return the intervals, and what to select purchases of their inviters from."""
-    among, row = spans(db, period.intervals), InvitationPurchase
-    here = sa.and_(row.sent_at >= among.c.begins, row.sent_at < among.c.ends)
-    return among, among.join(row, here).join(I, I.id == row.invitation_id)
+def _lines(
+    db: Session, period: Period, source: Source, asked: _Asked, counts: Mapping[int, Sequence[int]]
+) -> tuple[Mapping[date, int], bool]:
+    """Return how many lines each interval has, by its first day in the order of the pages.
 
-
-def _revenue(db: Session, period: Period) -> sa.Subquery:
-    """Return place, key and amount, whatever the currencies, of the inviters who have any."""
-    among, joined = _purchases(db, period)
-    keys = [among.c.place, I.inviter_key]
-    amount = sa.func.sum(InvitationPurchase.amount).label("amount")
-    query = sa.select(*keys, amount).select_from(joined).where(*period.within(I))
-    return query.group_by(*keys).subquery("bought")
-
-
-def _money(
-    db: Session, period: Period, keys: Collection[str]
-) -> Mapping[tuple[int, str], Sequence[Money]]:
-    """Return what was bought by place and inviter, of the few inviters of a page.
-
-    Their own invitations are looked at, not the purchases of everybody in the period.
+    No interval has more of them than were sent: some are looked at, from the first page on,
+    until there are as many lines as the pages have. Also return whether these are all.
     """
-    row, whole, places = InvitationPurchase, period.whole, Places(period)
-    columns = sa.select(I.inviter_key, row.sent_at, row.currency, row.orders, row.amount)
-    query = columns.join_from(I, row, row.invitation_id == I.id).where(
-        I.inviter_key.in_(keys), I.sent_at >= whole.begins, I.sent_at < whole.ends
-    )
-    sums: dict[tuple[int, str, str], list[int]] = defaultdict(lambda: [0, 0])
-    for key, sent_at, currency, *bought in db.execute(query.where(*period.within(I))):
-        add_up(sums[places.moment(sent_at), key, currency], bought)
-    found: dict[tuple[int, str], list[Money]] = defaultdict(list)
-    for (place, key, currency), (orders, amount) in sorted(sums.items()):
-        found[place, key].append(money_of(currency, orders, amount))
-    return found
+    lines: dict[date, int] = {}
+    for some in _stretches(period, asked, counts):
+        if sum(lines.values()) > asked.enough:
+            return lines, False
+        lines |= dict(map(tuple, db.execute(source.numbers(some))))
+    return dict(sorted(lines.items(), reverse=asked.direction == "desc")), True
 
 
-def _named(db: Session, period: Period, found: Sequence[Any]) -> list[Inviter]:
+def _stretches(
+    period: Period, asked: _Asked, counts: Mapping[int, Sequence[int]]
+) -> Iterator[Sequence[Interval]]:
+    """Yield the intervals, the oldest of each stretch first; what a search leaves, all at once."""
+    if asked.search:
+        yield period.intervals
+        return
+    some, number = list[Interval](), 0
+    for place in sorted(counts, reverse=asked.direction == "desc"):
+        some.append(period.intervals[place])
+        number += counts[place][0]
+        if number > asked.enough + LOOKED_AT:
+            yield sorted(some, key=lambda each: each.first)
+            some, number = [], 0
+    if some:
+        yield sorted(some, key=lambda each: each.first)
+
+
+def _shown(
+    period: Period, lines: Mapping[date, int], skipped: int, asked: _Asked
+) -> tuple[Sequence[Interval], int]:
+    """Return the intervals that a page has lines of, and how many of theirs stand before it."""
+    shown, end = list[Interval](), skipped + asked.size
+    place_of, before, own = Places(period), 0, skipped
+    for first, number in sorted(lines.items(), reverse=asked.direction == "desc"):
+        if before + number <= skipped:
+            own = skipped - before - number
+        elif before < end:
+            shown.append(period.intervals[place_of.day(first)])
+        before += number
+    return sorted(shown, key=lambda each: each.first) or period.intervals, own
+
+
+def _sums(db: Session, cells: sa.Subquery) -> list[Sequence[int]]:
+    sums = [sa.func.coalesce(sa.func.sum(cells.c[name]), 0) for name in COUNTS]
+    return [[int(each) for each in db.execute(sa.select(*sums)).one()]]
+
+
+def _ordered(db: Session, period: Period, cells: sa.Subquery, asked: _Asked) -> sa.Select[Any]:
+    query, amount = sa.select(cells), cells.c.get("amount")
+    if asked.sort == "revenue" and amount is None:
+        bought = revenue(db, period)
+        same = sa.and_(bought.c.first == cells.c.first, bought.c.inviter_key == cells.c.inviter_key)
+        query, amount = query.outerjoin_from(cells, bought, same), bought.c.amount
+    by = asked.order(cells, sa.literal(0) if amount is None else amount)
+    return query.order_by(*by).limit(asked.size)
+
+
+def _named(db: Session, period: Period, source: Source, found: Sequence[Any]) -> list[Inviter]:
+    places = [Places(period).day(each.first) for each in found]
+    intervals = [period.intervals[place] for place in sorted(set(places))]
     keys = {each.inviter_key for each in found}
-    people, money = named(db, keys), _money(db, period, keys)
+    people, money = named(db, keys), _money(db, period, source, intervals, keys)
     return [
         Inviter(
-            period.intervals[each.place],
+            period.intervals[place],
             each.inviter_key,
             *people[each.inviter_key],
             Counts(*(getattr(each, name) for name in COUNTS)),
-            money.get((each.place, each.inviter_key), ()),
+            money.get((each.first, each.inviter_key), ()),
         )
-        for each in found
+        for place, each in zip(places, found, strict=True)
     ]
+
+
+def _money(
+    db: Session,
+    period: Period,
+    source: Source,
+    intervals: Sequence[Interval],
+    keys: Collection[str],
+) -> Mapping[tuple[date, str], Sequence[Money]]:
+    """Return what was bought by first day and inviter, of the few inviters of a page."""
+    sums: dict[tuple[date, str, str], list[int]] = defaultdict(lambda: [0, 0])
+    found: dict[tuple[date, str], list[Money]] = defaultdict(list)
+    place_of = Places(period)
+    for when, key, currency, *bought in db.execute(source.money(intervals, keys)) if keys else ():
+        is_moment = isinstance(when, datetime)
+        first = period.intervals[place_of.moment(when)].first if is_moment else when
+        add_up(sums[first, key, currency], bought)
+    for (first, key, currency), (orders, amount) in sorted(sums.items()):
+        if orders or amount:
+            found[first, key].append(money_of(currency, orders, amount))
+    return found
 
 
 def named(db: Session, keys: Collection[str]) -> Mapping[str, tuple[str, str, str]]:
     """Return name, address and group of inviters: those of now, or those that were kept."""
     store = host()
-    people = store.customers([key for key in keys if key and not key.startswith(ERASED)])
+    asked = [key for key in keys if key]  # staff have a name of their own
+    people = store.customers([key for key in asked if not key.startswith(ERASED)])
     found = {
         key: (store.name(each), store.email(each), store.group(each))
         for key, each in people.items()
     }
-    latest = sa.select(sa.func.max(I.id)).where(I.inviter_key.in_(set(keys) - set(found)))
+    latest = sa.select(sa.func.max(I.id)).where(I.inviter_key.in_(set(asked) - set(found)))
     kept = sa.select(I.inviter_key, I.inviter_name, I.inviter_email)
     for key, name, email in db.execute(kept.where(I.id.in_(latest.group_by(I.inviter_key)))):
         found[key] = (name, email or "", "")

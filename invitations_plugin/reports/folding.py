@@ -8,7 +8,7 @@ one behind it is not, and its deltas go when its row is counted.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, date, datetime
 from functools import lru_cache
 from typing import Any, Final, cast
@@ -20,35 +20,59 @@ from sqlalchemy.orm import Session
 from ..database import atomically, insert_into, insert_many, session
 from ..models import Invitation, Status
 from ..turns import take_turn
-from .models import Figure, FigureDelta, FigureState, InvitationPurchase, InviterFigure
-from .zones import needed
+from . import triggers
+from .models import (
+    Figure,
+    FigureDelta,
+    FigureState,
+    InvitationPurchase,
+    InviterFigure,
+    InviterMoney,
+    MoneyDelta,
+    MoneyFigure,
+)
+from .zones import Zones, needed, scopes_of, zones_of
 
 I = Invitation  # noqa: E741  # named once, used on every line below
 D = FigureDelta
 STATE: Final = "figures"
 CHUNK: Final = 10_000
 COUNTS: Final = ("sent", "accepted", "discarded", "purchased")
-CHANGE: Final = ("inviter_key", "website", "store_view", "sent_at", *COUNTS)
+MONEY: Final = ("orders", "amount")
+COHORT: Final = ("inviter_key", "website", "store_view", "sent_at")
+CHANGE: Final = (*COHORT, *COUNTS)
+BOUGHT: Final = (*COHORT, "currency", *MONEY)
+OF_INVITER: Final = (*COUNTS, "amount")
+SPANS: Final = ("month", "year")  # that inviters are counted in
+FIGURES: Final = (Figure, MoneyFigure, InviterFigure, InviterMoney)
+IS_BOUGHT: Final = InvitationPurchase.invitation_id == I.id
 
 
-def keep(over: Callable[[], bool] = lambda: False) -> bool:
+def keep(over: Callable[[], bool] = lambda: False, chunk: int | None = None) -> bool:
     """Fold what has changed, or go on with counting anew; return whether nothing is left.
 
     :param over: asked before each step; true ends the work.
+    :param chunk: how many rows or deltas a step takes, where that is not :data:`CHUNK`.
     """
     while is_something_due(session()):
         if over():
             return False
-        atomically(lambda: step(session()))
+        atomically(lambda: step(session(), chunk))
     return True
 
 
 def is_something_due(db: Session) -> bool:
-    """Return whether the figures are not those of this moment, without waiting for anybody."""
+    """Return whether the figures are not those of this moment, without waiting for anybody.
+
+    Without the triggers nothing is: what is counted would be old at once.
+    """
     state = read_state(db)
-    if state is None or not state.is_whole or state.timezones != needed():
+    if state is None or state.timezones != needed():
+        return _are_changes_told(db)
+    if not state.is_whole:
         return True
-    return db.scalar(sa.select(sa.exists().where(D.id > 0))) or False
+    waiting = sa.or_(*(sa.exists().where(each.id > 0) for each in (D, MoneyDelta)))
+    return db.scalar(sa.select(waiting)) or False
 
 
 def read_state(db: Session) -> Any | None:
@@ -59,22 +83,28 @@ def read_state(db: Session) -> Any | None:
     return db.execute(columns.where(FigureState.name == STATE)).first()
 
 
-def step(db: Session) -> None:
+def step(db: Session, chunk: int | None = None) -> None:
     """Do one step, as the only process that does. The caller commits."""
+    size = chunk or CHUNK
     take_turn(db, STATE)
     state = read_state(db)
     if state is None or state.timezones != needed():
-        begin(db)
-    elif not state.is_whole and _count_next(db, state):
+        if _are_changes_told(db):
+            begin(db)
+    elif not state.is_whole and _count_next(db, state, size):
         return
     else:
-        _fold(db, state)
+        _fold(db, state, size)
+
+
+def _are_changes_told(db: Session) -> bool:
+    return triggers.exist(db.connection(bind_arguments={"mapper": I}))
 
 
 def begin(db: Session) -> None:
     """Throw the figures away, so that the next steps count them anew. The caller commits."""
     take_turn(db, STATE)
-    for model in (Figure, InviterFigure):
+    for model in FIGURES:
         db.execute(sa.delete(model))
     values = {"position": 0, "timezones": needed(), "is_whole": False}
     row = insert_into(db, FigureState).values(name=STATE, generation=1, **values)
@@ -88,34 +118,49 @@ def forget(connection: sa.Connection) -> None:
     connection.execute(known.values(timezones={}, is_whole=False))
 
 
-def _fold(db: Session, state: Any) -> None:
+def _fold(db: Session, state: Any, size: int) -> None:
     """Add the oldest deltas to the figures."""
-    oldest = sa.select(D.id).order_by(D.id).limit(CHUNK)
-    if not state.is_whole:
-        oldest = oldest.where(D.invitation_id <= state.position)
-    columns = [getattr(D, name) for name in CHANGE]
-    folded = db.execute(sa.delete(D).where(D.id.in_(oldest)).returning(*columns)).all()
-    _add(db, state, folded)
+    sums = Sums(state.timezones)
+    for model, names, add in ((D, CHANGE, sums.add), (MoneyDelta, BOUGHT, sums.add_bought)):
+        oldest = sa.select(model.id).order_by(model.id).limit(size)
+        if not state.is_whole:
+            oldest = oldest.where(model.invitation_id <= state.position)
+        columns = [getattr(model, name) for name in names]
+        add(db.execute(sa.delete(model).where(model.id.in_(oldest)).returning(*columns)).all())
+    _write_all(db, sums)
 
 
-def _count_next(db: Session, state: Any) -> bool:
+def _count_next(db: Session, state: Any, size: int) -> bool:
     """Count the next rows in place of their deltas; return whether there were any.
 
     On PostgreSQL one statement sees both as of one moment; on SQLite nobody else writes.
     """
-    chunk = sa.select(*_row()).where(I.id > state.position).order_by(I.id).limit(CHUNK)
+    sums = Sums(state.timezones)
+    chunk = sa.select(*_row()).where(I.id > state.position).order_by(I.id).limit(size)
     listed = chunk.cte("chunk")
     last = sa.select(sa.func.max(listed.c.id)).scalar_subquery()
-    gone = sa.delete(D).where(D.invitation_id > state.position, D.invitation_id <= last)
-    if db.get_bind(I).dialect.name == "postgresql":
-        rows = db.execute(sa.select(listed).add_cte(gone.cte("gone")).order_by(listed.c.id)).all()
-    else:
-        rows = db.execute(chunk).all()
-        db.execute(gone, execution_options={"synchronize_session": False})
-    _add(db, state, [row[1:] for row in rows if row.sent_at is not None])
+    rows = _in_place_of(db, D, sa.select(listed).order_by(listed.c.id), state.position, last)
+    sums.add(row[1:] for row in rows if row.sent_at is not None)
+    if rows:
+        among = sa.and_(I.id > state.position, I.id <= rows[-1].id)
+        purchases = sa.select(*_purchase()).join_from(InvitationPurchase, I, IS_BOUGHT).where(among)
+        sums.add_bought(_in_place_of(db, MoneyDelta, purchases, state.position, rows[-1].id))
+    _write_all(db, sums)
     changed = {"position": rows[-1].id} if rows else {"is_whole": True}
     db.execute(sa.update(FigureState).where(FigureState.name == STATE).values(**changed))
     return bool(rows)
+
+
+def _in_place_of(
+    db: Session, model: type[Any], query: sa.Select[Any], position: int, last: Any
+) -> Sequence[Any]:
+    """Return what a query finds, and delete the deltas that tell the same."""
+    gone = sa.delete(model).where(model.invitation_id > position, model.invitation_id <= last)
+    if db.get_bind(I).dialect.name == "postgresql":
+        return db.execute(query.add_cte(gone.cte("gone"))).all()
+    rows = db.execute(query).all()
+    db.execute(gone, execution_options={"synchronize_session": False})
+    return rows
 
 
 def _row() -> list[sa.ColumnElement[Any]]:
@@ -128,20 +173,50 @@ def _row() -> list[sa.ColumnElement[Any]]:
     return [*(each.expression for each in cohort), *(value.label(name) for name, value in labels)]
 
 
-def _add(db: Session, state: Any, changes: Iterable[Sequence[Any]]) -> None:
-    """Add changes, each with the columns of :data:`CHANGE`, to the figures."""
-    days: dict[tuple[Any, ...], list[int]] = defaultdict(lambda: [0, 0, 0, 0])
-    months: dict[tuple[Any, ...], list[int]] = defaultdict(lambda: [0, 0, 0, 0])
-    for inviter_key, website, view, sent_at, *counts in changes:
-        for zone in zones_of(view, state.timezones):
-            day = local_day(
-                sent_at.replace(minute=sent_at.minute // 15 * 15, second=0, microsecond=0), zone
-            )
-            add_up(days[zone, day, website, view], counts)
-            add_up(months[zone, day.replace(day=1), website, view, inviter_key], counts)
-    _write(db, Figure, ("timezone", "day", "website", "store_view"), days)
-    keys = ("timezone", "month", "website", "store_view", "inviter_key")
-    _write(db, InviterFigure, keys, months)
+def _purchase() -> list[sa.ColumnElement[Any]]:
+    """Return the columns of what a purchase adds to the figures."""
+    columns = [getattr(InvitationPurchase, name) for name in BOUGHT[1:]]
+    return [I.inviter_key.expression, *(each.expression for each in columns)]
+
+
+class Sums:
+    """What changes add to each of the figures."""
+
+    def __init__(self, zones: Zones) -> None:
+        self._zones = zones
+        self.days: dict[tuple[Any, ...], list[int]] = defaultdict(lambda: [0] * 4)
+        self.money: dict[tuple[Any, ...], list[int]] = defaultdict(lambda: [0] * 2)
+        self.inviters: dict[tuple[Any, ...], list[int]] = defaultdict(lambda: [0] * 5)
+        self.brought: dict[tuple[Any, ...], list[int]] = defaultdict(lambda: [0] * 2)
+
+    def add(self, changes: Iterable[Sequence[Any]]) -> None:
+        """Add changes of invitations, each with the columns of :data:`CHANGE`."""
+        for inviter_key, website, view, sent_at, *counts in changes:
+            quarter = quarter_of(sent_at)
+            for zone in zones_of(view, self._zones):
+                add_up(self.days[zone, local_day(quarter, zone), website, view], counts)
+            for place in self._of_inviter(website, view, quarter):
+                add_up(self.inviters[*place, inviter_key], counts)
+
+    def add_bought(self, changes: Iterable[Sequence[Any]]) -> None:
+        """Add changes of purchases, each with the columns of :data:`BOUGHT`."""
+        for inviter_key, website, view, sent_at, currency, orders, amount in changes:
+            quarter = quarter_of(sent_at)
+            for zone in zones_of(view, self._zones):
+                day = local_day(quarter, zone)
+                add_up(self.money[zone, day, website, view, currency], (orders, amount))
+            for place in self._of_inviter(website, view, quarter):
+                self.inviters[*place, inviter_key][-1] += amount
+                add_up(self.brought[*place, inviter_key, currency], (orders, amount))
+
+    def _of_inviter(
+        self, website: str, view: str, quarter: datetime
+    ) -> Iterator[tuple[str, str, str, date]]:
+        """Yield the months and years in which an inviter's figures have something."""
+        for scope, zone in scopes_of(website, view, self._zones):
+            first = local_day(quarter, zone).replace(day=1)
+            yield zone, scope, "month", first
+            yield zone, scope, "year", first.replace(month=1)
 
 
 def quarter_of(moment: datetime) -> datetime:
@@ -158,32 +233,35 @@ def local_day(quarter: datetime, timezone: str) -> date:
     return quarter.replace(tzinfo=UTC).astimezone(ZoneInfo(timezone)).date()
 
 
-def zones_of(view: str, zones: Mapping[str, Sequence[str]]) -> Sequence[str]:
-    """Return the zones that a store view is counted in; one that is gone is in all of them."""
-    return zones.get(view) or sorted({zone for each in zones.values() for zone in each})
-
-
 def add_up(into: list[int], counts: Iterable[int]) -> None:
     """Add counts to a sum."""
     for place, number in enumerate(counts):
         into[place] += number
 
 
-def _write(
-    db: Session, model: type[Any], keys: Sequence[str], sums: dict[tuple[Any, ...], list[int]]
-) -> None:
+def _write_all(db: Session, sums: Sums) -> None:
     """Add sums to the figures that are there."""
+    _write(db, Figure, COUNTS, sums.days)
+    _write(db, MoneyFigure, MONEY, sums.money)
+    _write(db, InviterFigure, OF_INVITER, sums.inviters)
+    _write(db, InviterMoney, MONEY, sums.brought)
+
+
+def _write(
+    db: Session, model: type[Any], names: Sequence[str], sums: dict[tuple[Any, ...], list[int]]
+) -> None:
+    table = cast(sa.Table, model.__table__)
+    keys = [each.name for each in table.primary_key]
     rows = [
-        dict(zip((*keys, *COUNTS), (*key, *numbers), strict=True))
+        dict(zip((*keys, *names), (*key, *numbers), strict=True))
         for key, numbers in sorted(sums.items())
         if any(numbers)
     ]
     if not rows:
         return
-    table = cast(sa.Table, model.__table__)
 
     def adding(insert: Any) -> Any:
-        added = {name: table.c[name] + insert.excluded[name] for name in COUNTS}
-        return insert.on_conflict_do_update(index_elements=list(keys), set_=added)
+        added = {name: table.c[name] + insert.excluded[name] for name in names}
+        return insert.on_conflict_do_update(index_elements=keys, set_=added)
 
     insert_many(db.connection(bind_arguments={"mapper": model}), table, rows, adding)

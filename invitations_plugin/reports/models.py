@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from datetime import date, datetime
+from typing import Any, ClassVar
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
@@ -15,24 +16,27 @@ from ..models import Base, BigId, HostKey
 PARTS = 10_000  # of one unit of a currency: amounts are kept as whole numbers of them
 
 
-class FigureDelta(Base):
+class _Delta:
+    """What the deltas have in common: whose change it is, and when its invitation was sent."""
+
+    __table_args__: ClassVar[Any] = {"sqlite_autoincrement": True}
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    invitation_id: Mapped[int] = mapped_column(BigId, index=True)
+    inviter_key: Mapped[str] = mapped_column(HostKey)
+    website: Mapped[str]
+    store_view: Mapped[str]
+    sent_at: Mapped[datetime]
+
+
+class FigureDelta(_Delta, Base):
     """What one change of an invitation adds to the figures, until the worker folds it in.
 
     Triggers write it in the transaction of the change: see :mod:`.triggers`.
     """
 
     __tablename__ = "invitations_figure_delta"
-    __table_args__ = (
-        sa.Index(None, "invitation_id"),
-        {"sqlite_autoincrement": True},
-    )
 
-    id: Mapped[int] = mapped_column(BigId, primary_key=True)
-    invitation_id: Mapped[int] = mapped_column(BigId)
-    inviter_key: Mapped[str] = mapped_column(HostKey)
-    website: Mapped[str]
-    store_view: Mapped[str]
-    sent_at: Mapped[datetime]
     sent: Mapped[int]
     accepted: Mapped[int]
     discarded: Mapped[int]
@@ -54,29 +58,82 @@ class Figure(Base):
     purchased: Mapped[int] = mapped_column(sa.BigInteger())
 
 
-class InviterFigure(Base):
-    """The same for one inviter and a month, which is named by its first day."""
+class MoneyFigure(Base):
+    """What was bought by those whom a store view invited on a day, in one currency.
+
+    ``amount`` is in :data:`PARTS` of it, as everywhere.
+    """
+
+    __tablename__ = "invitations_money_figure"
+
+    timezone: Mapped[str] = mapped_column(primary_key=True)
+    day: Mapped[date] = mapped_column(primary_key=True)
+    website: Mapped[str] = mapped_column(primary_key=True)
+    store_view: Mapped[str] = mapped_column(primary_key=True)
+    currency: Mapped[str] = mapped_column(sa.String(8), primary_key=True)
+    orders: Mapped[int] = mapped_column(sa.BigInteger())
+    amount: Mapped[int] = mapped_column(sa.BigInteger())
+
+
+class _OfInviter:
+    """An inviter's month or year, for what a report may be about.
+
+    ``scope`` is that of a :class:`~.periods.Period`, whose days are those of ``timezone``;
+    ``unit`` is ``month`` or ``year``, ``first`` its first day. No column that changes is in an
+    index, so that PostgreSQL writes a row without touching one.
+    """
+
+    __table_args__: ClassVar[Any] = {"sqlite_with_rowid": False}
+
+    timezone: Mapped[str] = mapped_column(primary_key=True)
+    scope: Mapped[str] = mapped_column(sa.String(80), primary_key=True)
+    unit: Mapped[str] = mapped_column(sa.String(8), primary_key=True)
+    first: Mapped[date] = mapped_column(primary_key=True)
+    inviter_key: Mapped[str] = mapped_column(HostKey, primary_key=True)
+
+
+class InviterFigure(_OfInviter, Base):
+    """How many invitations an inviter sent; ``amount`` is in any currency, to sort by."""
 
     __tablename__ = "invitations_inviter_figure"
 
-    timezone: Mapped[str] = mapped_column(primary_key=True)
-    month: Mapped[date] = mapped_column(primary_key=True)
-    website: Mapped[str] = mapped_column(primary_key=True)
-    store_view: Mapped[str] = mapped_column(primary_key=True)
-    inviter_key: Mapped[str] = mapped_column(HostKey, primary_key=True)
     sent: Mapped[int]
     accepted: Mapped[int]
     discarded: Mapped[int]
     purchased: Mapped[int]
+    amount: Mapped[int] = mapped_column(sa.BigInteger())
+
+
+class InviterMoney(_OfInviter, Base):
+    """What was bought by those whom an inviter invited, in one currency."""
+
+    __tablename__ = "invitations_inviter_money"
+
+    currency: Mapped[str] = mapped_column(sa.String(8), primary_key=True, sort_order=1)
+    orders: Mapped[int] = mapped_column(sort_order=1)
+    amount: Mapped[int] = mapped_column(sa.BigInteger(), sort_order=1)
+
+
+class MoneyDelta(_Delta, Base):
+    """What one change of a purchase adds to the figures, as :class:`FigureDelta` does.
+
+    Whoever writes a purchase writes it; a trigger does when an inviter is taken out.
+    """
+
+    __tablename__ = "invitations_money_delta"
+
+    currency: Mapped[str] = mapped_column(sa.String(8))
+    orders: Mapped[int]
+    amount: Mapped[int] = mapped_column(sa.BigInteger())
 
 
 class FigureState(Base):
     """How far something that the worker keeps is; no row is nothing done yet.
 
     ``position`` is the id of the last invitation dealt with. Of the figures, ``timezones``
-    says by store view in which they are kept, ``generation`` counts how often they were built
-    anew, and ``is_whole`` is whether every invitation is in. Of the purchases, ``done_at`` is
-    when the last round ended, in UTC.
+    says by store view and by scope in which they are kept, ``generation`` counts how often
+    they were built anew, and ``is_whole`` is whether every invitation is in. Of the purchases,
+    ``done_at`` is when the last round ended, in UTC.
     """
 
     __tablename__ = "invitations_figure_state"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -25,7 +25,8 @@ from ..host import Host, Purchase
 from ..models import Invitation, Status
 from ..state import host, state
 from ..turns import take_turn
-from .models import PARTS, FigureDelta, FigureState, InvitationPurchase
+from .folding import COHORT, MONEY
+from .models import PARTS, FigureDelta, FigureState, InvitationPurchase, MoneyDelta
 
 log = logging.getLogger(__name__)
 
@@ -104,7 +105,7 @@ def ask_next(db: Session) -> None:
         return
     reached = _read_state(db)
     position = reached.position if reached is not None else 0
-    columns = (I.id, I.customer_key, I.website, I.store_view, I.sent_at, I.registered_at)
+    columns = (I.id, I.customer_key, I.sent_at, I.registered_at)
     query = sa.select(*columns).where(I.status == Status.ACCEPTED, I.id > position)
     rows = db.execute(query.order_by(I.id).limit(CHUNK)).all()
     asked = {row.customer_key: row for row in rows if row.customer_key and row.sent_at}
@@ -128,46 +129,62 @@ def _bought(asked: Mapping[str, Any]) -> Mapping[tuple[int, str], _Bought]:
 
 
 def _keep(db: Session, asked: Mapping[str, Any], bought: Mapping[tuple[int, str], _Bought]) -> None:
-    """Write what differs from what was known, and count who bought for the first time."""
+    """Write what differs from what was known, and add the difference to the figures.
+
+    The rows are kept from whoever takes an inviter out of them in this moment.
+    """
     known = _known(db, [row.id for row in asked.values()])
-    changed = {key: each for key, each in bought.items() if known.get(key) != each}
+    changed = {key: each for key, each in sorted(bought.items()) if _of(known.get(key)) != each}
     if not changed:
         return
-    rows = {row.id: row for row in asked.values()}
-    _write(db, [_values(rows[key[0]], key[1], each) for key, each in sorted(changed.items())])
-    _count(db, {number for number, _ in changed} - {number for number, _ in known})
+    cohort = (I.id, *(getattr(I, name) for name in COHORT))
+    chosen = sa.select(*cohort).where(I.id.in_({number for number, _ in changed}))
+    rows = {row.id: row for row in db.execute(chosen.order_by(I.id).with_for_update())}
+    _write(db, [_values(rows[key[0]], key[1], each) for key, each in changed.items()])
+    old = {number for number, _ in known}
+    _insert(db, FigureDelta, [_first(row) for row in rows.values() if row.id not in old])
+    _insert(
+        db,
+        MoneyDelta,
+        [_added(rows[key[0]], key[1], known.get(key), each) for key, each in changed.items()],
+    )
 
 
-def _count(db: Session, new: Collection[int]) -> None:
-    """Add those who bought for the first time to the figures.
+def _known(db: Session, numbers: Sequence[int]) -> Mapping[tuple[int, str], Any]:
+    """Return the purchases of some invitations as they are kept."""
+    found = db.execute(
+        sa.select(*InvitationPurchase.__table__.c).where(
+            InvitationPurchase.invitation_id.in_(numbers)
+        )
+    )
+    return {(each.invitation_id, each.currency): each for each in found}
 
-    Their rows are kept from whoever takes an inviter out of them in this moment.
-    """
-    cohort = (I.id, I.inviter_key, I.website, I.store_view, I.sent_at)
-    rows = db.execute(sa.select(*cohort).where(I.id.in_(new)).order_by(I.id).with_for_update())
-    one = {"sent": 0, "accepted": 0, "discarded": 0, "purchased": 1}
-    deltas = [{**_cohort(row), "inviter_key": row.inviter_key, **one} for row in rows]
+
+def _of(kept: Any | None) -> _Bought | None:
+    return None if kept is None else _Bought(kept.orders, kept.amount, kept.first_at)
+
+
+def _insert(db: Session, model: type[Any], deltas: Sequence[dict[str, Any]]) -> None:
     if deltas:
-        db.execute(sa.insert(FigureDelta.__table__), deltas)  # type: ignore[arg-type]
+        db.execute(sa.insert(model.__table__), deltas)
 
 
-def _known(db: Session, numbers: Sequence[int]) -> Mapping[tuple[int, str], _Bought]:
-    row = InvitationPurchase
-    columns = sa.select(row.invitation_id, row.currency, row.orders, row.amount, row.first_at)
-    found = db.execute(columns.where(row.invitation_id.in_(numbers)))
-    return {
-        (each.invitation_id, each.currency): _Bought(each.orders, each.amount, each.first_at)
-        for each in found
-    }
+def _first(row: Any) -> dict[str, Any]:
+    """Return what the first purchase of an invitation's customer adds to its counts."""
+    one = {"sent": 0, "accepted": 0, "discarded": 0, "purchased": 1}
+    return {**_cohort(row), "inviter_key": row.inviter_key, **one}
+
+
+def _added(row: Any, currency: str, kept: Any | None, bought: _Bought) -> dict[str, Any]:
+    """Return what a purchase adds to the money, in the cohort that it is kept in."""
+    before = _of(kept) or _Bought()
+    numbers = {name: getattr(bought, name) - getattr(before, name) for name in MONEY}
+    cohort = _cohort(row) | ({name: getattr(kept, name) for name in COHORT[1:]} if kept else {})
+    return {**cohort, "inviter_key": row.inviter_key, "currency": currency, **numbers}
 
 
 def _cohort(row: Any) -> dict[str, Any]:
-    return {
-        "invitation_id": row.id,
-        "website": row.website,
-        "store_view": row.store_view,
-        "sent_at": row.sent_at,
-    }
+    return {"invitation_id": row.id, **{name: getattr(row, name) for name in COHORT[1:]}}
 
 
 def _values(row: Any, currency: str, bought: _Bought) -> dict[str, Any]:

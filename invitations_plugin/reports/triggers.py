@@ -8,7 +8,7 @@ An inserted delta locks nothing that another transaction needs.
 # ruff: noqa: S608  # the names are those below
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 import sqlalchemy as sa
@@ -16,21 +16,23 @@ import sqlalchemy as sa
 TABLE: Final = "invitations_invitation"
 DELTA: Final = "invitations_figure_delta"
 PURCHASE: Final = "invitations_purchase"
+MONEY: Final = "invitations_money_delta"
 PREFIX: Final = "invitations_figure_"
 COHORT: Final = ("inviter_key", "website", "store_view", "sent_at")
-NAMES: Final = ("insert", "status", "move")
+COUNTING: Final = ("insert", "status", "move")
+NAMES: Final = (*COUNTING, "money")
 
 
-def create(connection: sa.Connection) -> None:
+def create(connection: sa.Connection, names: Sequence[str] = NAMES) -> None:
     """Make the triggers."""
-    for name in NAMES:
+    for name in names:
         for statement in _creating(name, connection.dialect.name):
             connection.exec_driver_sql(statement)
 
 
-def drop(connection: sa.Connection) -> None:
+def drop(connection: sa.Connection, names: Sequence[str] = NAMES) -> None:
     """Remove the triggers."""
-    for name in NAMES:
+    for name in names:
         if connection.dialect.name == "postgresql":
             connection.exec_driver_sql(f"DROP TRIGGER IF EXISTS {PREFIX}{name} ON {TABLE}")
             connection.exec_driver_sql(f"DROP FUNCTION IF EXISTS {PREFIX}{name}()")
@@ -65,6 +67,9 @@ def _parts(name: str, dialect: str) -> tuple[str, str, str]:
     """Return when a trigger fires, on which condition, and what it does."""
     differs = "IS DISTINCT FROM" if dialect == "postgresql" else "IS NOT"
     changed = " OR ".join(f"new.{each} {differs} old.{each}" for each in COHORT)
+    if name == "money":
+        moved = _moving_money("old", "-") + _moving_money("new", "")
+        return "UPDATE OF inviter_key", "new.inviter_key <> old.inviter_key", moved
     if name == "insert":
         return "INSERT", "new.sent_at IS NOT NULL", _adding("new", "1", "0")
     if name == "move":
@@ -84,6 +89,16 @@ def _adding(row: str, sign: str, purchased: str) -> str:
     """Return what adds a whole row to the figures, or takes it out."""
     statuses = [f"{sign} * {_is(row, each)}" for each in ("accepted", "discarded")]
     return _inserting(row, sign, *statuses, purchased)
+
+
+def _moving_money(row: str, sign: str) -> str:
+    """Return what adds all that an invitation brought to its inviter, or takes it away."""
+    kept = "website, store_view, sent_at, currency"
+    return (
+        f"INSERT INTO {MONEY} (invitation_id, inviter_key, {kept}, orders, amount)"
+        f" SELECT invitation_id, {row}.inviter_key, {kept}, {sign}orders, {sign}amount"
+        f" FROM {PURCHASE} WHERE invitation_id = new.id;"
+    )
 
 
 def _inserting(row: str, *counts: str) -> str:

@@ -1,21 +1,38 @@
-"""The time zones in which the days of a store view are counted."""
+"""The time zones in which days are counted: those of a store view, and of a report's scope."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from ..state import host
 
+Zones = Mapping[str, Sequence[str]]
 
-def needed() -> Mapping[str, list[str]]:
+
+def needed() -> dict[str, list[str]]:
     """Return the zones in which each store view's invitations are shown, by its code.
 
-    Its own, that of its website's reports, and that of the reports of all websites.
+    Its own, that of its website's reports, and that of the reports of all websites. By a
+    report's scope (``""``, ``website:CODE``, ``store:CODE``) it has the one zone of that.
     """
     websites = host().websites()
     everywhere = websites[0].store_views[0].timezone
-    return {
-        view.code: sorted({view.timezone, website.store_views[0].timezone, everywhere})
-        for website in websites
-        for view in website.store_views
-    }
+    found = {"": [everywhere]}
+    for website in websites:
+        own = website.store_views[0].timezone
+        found[f"website:{website.code}"] = [own]
+        for view in website.store_views:
+            found[f"store:{view.code}"] = [view.timezone]
+            found[view.code] = sorted({view.timezone, own, everywhere})
+    return found
+
+
+def zones_of(view: str, zones: Zones) -> Sequence[str]:
+    """Return the zones that a store view is counted in; one that is gone is in all of them."""
+    return zones.get(view) or sorted({zone for each in zones.values() for zone in each})
+
+
+def scopes_of(website: str, view: str, zones: Zones) -> list[tuple[str, str]]:
+    """Return the scopes whose reports have a store view's invitations, each with its zone."""
+    scopes = ("", f"website:{website}", f"store:{view}")
+    return [(each, zones[each][0]) for each in scopes if each in zones]

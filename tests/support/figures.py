@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, date, datetime
 from zoneinfo import ZoneInfo
 
@@ -9,8 +10,16 @@ import sqlalchemy as sa
 
 from invitations_plugin.database import atomically, session
 from invitations_plugin.models import Invitation
-from invitations_plugin.reports import Asked, Counts, Period, folding, keeping, read_period
-from invitations_plugin.reports.models import FigureDelta, InvitationPurchase
+from invitations_plugin.reports import (
+    Asked,
+    Counts,
+    Money,
+    Period,
+    folding,
+    keeping,
+    read_period,
+)
+from invitations_plugin.reports.models import PARTS, FigureDelta, InvitationPurchase
 
 from .stores import Store
 
@@ -65,10 +74,39 @@ def plainly(store: Store, period: Period, inviter: str | None = None) -> list[Co
         return lines
 
 
+def money_plainly(
+    store: Store, period: Period, inviter: str | None = None
+) -> list[dict[str, tuple[int, int]]]:
+    """Add up orders and amounts of each interval by currency, purchase by purchase."""
+    row = InvitationPurchase
+    query = sa.select(row, Invitation.inviter_key).join(
+        Invitation, Invitation.id == row.invitation_id
+    )
+    with store.session() as db:
+        rows = db.execute(query).all()
+        lines = []
+        for each in period.intervals:
+            sums: dict[str, tuple[int, int]] = {}
+            for bought, key in rows:
+                day = wall_day(bought.sent_at, period.timezone)
+                if not each.first <= day <= each.last or inviter not in (None, key):
+                    continue
+                if is_asked_for(bought, period):
+                    orders, amount = sums.get(bought.currency, (0, 0))
+                    sums[bought.currency] = (orders + bought.orders, amount + bought.amount)
+            lines.append(sums)
+        return lines
+
+
+def told(money: Iterable[Money]) -> dict[str, tuple[int, int]]:
+    """Return what a report says was bought, as :func:`money_plainly` has it."""
+    return {each.currency: (each.orders, int(each.revenue * PARTS)) for each in money}
+
+
 def wall_day(moment: datetime, timezone: str) -> date:
     return moment.replace(tzinfo=UTC).astimezone(ZoneInfo(timezone)).date()
 
 
-def is_asked_for(row: Invitation, period: Period) -> bool:
+def is_asked_for(row: Invitation | InvitationPurchase, period: Period) -> bool:
     names = ("", f"website:{row.website}", f"store:{row.store_view}")
     return period.scope in names and (period.websites is None or row.website in period.websites)

@@ -42,11 +42,11 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("name", name=f"pk_{STATE}"),
     )
     _create_purchases()
-    triggers.create(op.get_bind())
+    triggers.create(op.get_bind(), triggers.COUNTING)
 
 
 def downgrade() -> None:
-    triggers.drop(op.get_bind())
+    triggers.drop(op.get_bind(), triggers.COUNTING)
     for name in (PURCHASE, STATE, INVITER, FIGURE, DELTA):
         op.drop_table(name)
 

@@ -1,0 +1,205 @@
+"""The lines of Invited Customers as SQL: who sent how many in an interval, and what came of it.
+
+Each has the ``first`` day of its interval, ``inviter_key``, and the counts of
+:data:`~.folding.COUNTS`; those of the figures have an ``amount``, too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from ..clock import now
+from ..editing import day_of
+from ..grid.query import FOLDED
+from ..models import Invitation
+from .counting import row_sums
+from .folding import COUNTS, OF_INVITER, SPANS
+from .models import FigureDelta, InvitationPurchase, InviterFigure, InviterMoney, MoneyDelta
+from .periods import WEBSITE, Interval, Period
+from .spans import spans
+from .zones import needed
+
+I = Invitation  # noqa: E741  # named once, used on every line below
+F = InviterFigure
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where lines are read from: three queries of some intervals, the oldest first.
+
+    ``lines`` are those above, ``numbers`` how many each first day has. ``money`` is what was
+    bought by some inviters' invitees: first day or a moment of the interval, inviter, currency,
+    orders and amount.
+    """
+
+    lines: Callable[[Sequence[Interval]], sa.Subquery]
+    numbers: Callable[[Sequence[Interval]], sa.Select[Any]]
+    money: Callable[[Sequence[Interval], Collection[str]], sa.Select[Any] | sa.CompoundSelect[Any]]
+
+
+def are_kept(period: Period) -> bool:
+    """Return whether figures have the lines of a period: those of whole months or years."""
+    scope = scope_of(period)
+    zones = needed().get(scope, []) if scope is not None else []
+    return period.timezone in zones and period.by in SPANS and _is_whole(period)
+
+
+def scope_of(period: Period) -> str | None:
+    """Return the scope whose figures a period wants; None for some of several websites."""
+    if period.scope or period.websites is None:
+        return period.scope
+    own = list(period.websites)
+    return f"{WEBSITE}:{own[0]}" if len(own) == 1 else None
+
+
+def _is_whole(period: Period) -> bool:
+    """Return whether a period is made of whole intervals, as far as anything happened in them."""
+    first, after = period.first, period.last + timedelta(days=1)
+    if period.last >= day_of(now(), period.timezone):
+        after = first
+    if period.by == "year":
+        return first.month == first.day == after.month == after.day == 1
+    return first.day == after.day == 1
+
+
+def kept(db: Session, period: Period) -> Source:
+    """Return the figures as the source of lines.
+
+    One statement reads what is folded in and what is not, so both are of one moment.
+    """
+
+    def lines(intervals: Sequence[Interval]) -> sa.Subquery:
+        fresh = _fresh(db, period, intervals).cte("fresh")
+        own = _own(F, period)
+        here = F.first.between(intervals[0].first, intervals[-1].first)
+        line = sa.tuple_(F.first, F.inviter_key)
+        # Mostly nothing is fresh: that is asked once, and not for each line.
+        is_untouched = sa.or_(
+            ~sa.exists(sa.select(fresh.c.first)),
+            line.not_in(sa.select(fresh.c.first, fresh.c.inviter_key)),
+        )
+        untouched = sa.select(F.first, F.inviter_key, *(getattr(F, name) for name in OF_INVITER))
+        same = sa.and_(F.first == fresh.c.first, F.inviter_key == fresh.c.inviter_key, *own)
+        summed = [
+            (fresh.c[name] + sa.func.coalesce(getattr(F, name), 0)).label(name)
+            for name in OF_INVITER
+        ]
+        touched = sa.select(fresh.c.first, fresh.c.inviter_key, *summed)
+        both = sa.union_all(
+            untouched.where(*own, here, is_untouched), touched.outerjoin_from(fresh, F, same)
+        ).subquery()
+        return sa.select(both).where(both.c.sent > 0).subquery("line")
+
+    def numbers(intervals: Sequence[Interval]) -> sa.Select[Any]:
+        each = lines(intervals)
+        return sa.select(each.c.first, sa.func.count()).group_by(each.c.first)
+
+    def money(
+        intervals: Sequence[Interval], keys: Collection[str]
+    ) -> sa.Select[Any] | sa.CompoundSelect[Any]:
+        among, delta, row = spans(db, intervals), MoneyDelta, InviterMoney
+        folded = sa.select(row.first, row.inviter_key, row.currency, row.orders, row.amount)
+        here = sa.and_(delta.sent_at >= among.c.begins, delta.sent_at < among.c.ends)
+        columns = (delta.inviter_key, delta.currency, delta.orders, delta.amount)
+        fresh = sa.select(among.c.first, *columns).select_from(among.join(delta, here))
+        days = [each.first for each in intervals]
+        return sa.union_all(
+            folded.where(*_own(row, period), row.first.in_(days), row.inviter_key.in_(keys)),
+            fresh.where(*period.within(delta), delta.inviter_key.in_(keys)),
+        )
+
+    return Source(lines, numbers, money)
+
+
+def _own(table: Any, period: Period) -> list[sa.ColumnElement[bool]]:
+    """Return as SQL that figures are those of a period's scope and unit."""
+    return [
+        table.timezone == period.timezone,
+        table.scope == scope_of(period),
+        table.unit == period.by,
+    ]
+
+
+def _fresh(db: Session, period: Period, intervals: Sequence[Interval]) -> sa.Select[Any]:
+    """Return what the deltas that are not folded yet add to each line."""
+    among, zero = spans(db, intervals), sa.literal_column("0", sa.Integer)
+
+    def of(delta: Any, numbers: Sequence[Any]) -> sa.Select[Any]:
+        here = sa.and_(delta.sent_at >= among.c.begins, delta.sent_at < among.c.ends)
+        lines = sa.select(among.c.first, delta.inviter_key, *numbers)
+        return lines.select_from(among.join(delta, here)).where(*period.within(delta))
+
+    counts = [getattr(FigureDelta, name) for name in COUNTS]
+    named = [zero.label(name) for name in COUNTS]
+    both = sa.union_all(
+        of(FigureDelta, [*counts, zero.label("amount")]),
+        of(MoneyDelta, [*named, MoneyDelta.amount]),
+    ).subquery()
+    sums = [sa.cast(sa.func.sum(both.c[name]), sa.BigInteger).label(name) for name in OF_INVITER]
+    keys = [both.c.first, both.c.inviter_key]
+    return sa.select(*keys, *sums).group_by(*keys)
+
+
+def counted(db: Session, period: Period, search: str = "", *, with_names: bool = False) -> Source:
+    """Return the rows as the source of lines.
+
+    :param with_names: whether lines have ``name`` and ``email`` in small letters.
+    """
+    conditions = [*period.within(I), *_matching(search)]
+    names = {"name": I.inviter_name, "email": I.inviter_email} if with_names else {}
+    named = [sa.func.max(sa.func.lower(column)).label(name) for name, column in names.items()]
+
+    def of(intervals: Sequence[Interval], *columns: Any) -> sa.Select[Any]:
+        among = spans(db, intervals)
+        here = sa.and_(I.sent_at >= among.c.begins, I.sent_at < among.c.ends)
+        query = sa.select(among.c.first, *columns).select_from(among.join(I, here))
+        if db.get_bind(I).dialect.name == "postgresql":  # it does not guess how little that is
+            query = query.where(I.sent_at >= intervals[0].begins, I.sent_at < intervals[-1].ends)
+        return query.where(*conditions).group_by(among.c.first)
+
+    def lines(intervals: Sequence[Interval]) -> sa.Subquery:
+        query = of(intervals, I.inviter_key, *row_sums(), *named)
+        return query.group_by(I.inviter_key).subquery("line")
+
+    def numbers(intervals: Sequence[Interval]) -> sa.Select[Any]:
+        return of(intervals, sa.func.count(I.inviter_key.distinct()))
+
+    def money(
+        intervals: Sequence[Interval], keys: Collection[str]
+    ) -> sa.Select[Any] | sa.CompoundSelect[Any]:
+        row = InvitationPurchase
+        # The purchases of the intervals are looked through, by no index of inviters: of all
+        # that was ever sent, staff alone may have a good part.
+        is_theirs = I.inviter_key.concat("").in_(keys)
+        columns: list[Any] = [row.sent_at, I.inviter_key, row.currency, row.orders, row.amount]
+        query = sa.select(*columns).join_from(row, I, I.id == row.invitation_id)
+        whole = [row.sent_at >= intervals[0].begins, row.sent_at < intervals[-1].ends]
+        return query.where(*whole, *period.within(I), is_theirs)
+
+    return Source(lines, numbers, money)
+
+
+def _matching(search: str) -> list[sa.ColumnElement[bool]]:
+    if not search:
+        return []
+    part = [
+        sa.func.lower(column).contains(search.translate(FOLDED), autoescape=True)
+        for column in (I.inviter_name, I.inviter_email)
+    ]
+    return [sa.or_(*part, I.inviter_key == search)]
+
+
+def revenue(db: Session, period: Period) -> sa.Subquery:
+    """Return first day, key and amount, whatever the currencies, of the lines that have any."""
+    among, row = spans(db, period.intervals), InvitationPurchase
+    here = sa.and_(row.sent_at >= among.c.begins, row.sent_at < among.c.ends)
+    joined = among.join(row, here).join(I, I.id == row.invitation_id)
+    keys = [among.c.first, I.inviter_key]
+    query = sa.select(*keys, sa.func.sum(row.amount).label("amount")).select_from(joined)
+    return query.where(*period.within(I)).group_by(*keys).subquery("bought")
