@@ -52,20 +52,22 @@ def atomically(work: Callable[[], T]) -> T:
     deadline = time.monotonic() + PATIENCE
     while True:
         try:
-            result = work()
-            session().commit()
-        except DBAPIError as error:
-            session().rollback()
-            if not isinstance(error, OperationalError):
-                raise
+            return committed(work)
+        except OperationalError as error:
             if not is_passing(error) or time.monotonic() > deadline:
                 raise Busy from error
             time.sleep(random.uniform(0.01, 0.1))
-        except BaseException:
-            session().rollback()
-            raise
-        else:
-            return result
+
+
+def committed(work: Callable[[], T]) -> T:
+    """Do work and commit, or nothing of it."""
+    try:
+        result = work()
+        session().commit()
+    except BaseException:
+        session().rollback()
+        raise
+    return result
 
 
 @contextmanager
@@ -104,8 +106,12 @@ def _was_stopped(error: OperationalError) -> bool:
 
 def insert_into(session: Session, model: type[Any]) -> Any:
     """Return an INSERT that knows ON CONFLICT, as both databases spell it alike."""
-    is_postgresql = session.get_bind(model).dialect.name == "postgresql"
-    return postgresql.insert(model) if is_postgresql else sqlite.insert(model)
+    return insert_for(session.get_bind(model).dialect.name, model)
+
+
+def insert_for(dialect: str, model: type[Any]) -> Any:
+    """Return :func:`insert_into` for a database of this name."""
+    return postgresql.insert(model) if dialect == "postgresql" else sqlite.insert(model)
 
 
 def insert_many(

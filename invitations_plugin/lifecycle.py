@@ -27,6 +27,18 @@ OPEN: Final = (Status.NOT_SENT, Status.SENT)
 RENEWABLE: Final = (*OPEN, Status.EXPIRED)  # once the link has ended
 # What the rows of an inviter are kept under once the store deleted the account.
 ERASED: Final = "gone:"
+# Built once: for each mail that would take longer than to run them.
+_ROW: Final = Invitation.__table__
+MOVE: Final = (
+    sa.update(_ROW)  # type: ignore[arg-type]
+    .where(
+        _ROW.c.id == sa.bindparam("number"),
+        _ROW.c.status == sa.bindparam("from_status"),
+        _ROW.c.version == sa.bindparam("from_version"),
+    )
+    .values(version=_ROW.c.version + 1)
+)
+NOTE: Final = sa.insert(History.__table__)  # type: ignore[arg-type]
 # A mail that is being handed over ends first: what replaced it would go beside it.
 NOT_LEAVING: Final = Invitation.mail_state != MailState.SENDING
 
@@ -126,17 +138,14 @@ def move(  # noqa: PLR0913  # what changes, and all that the history says of it
     if not is_legal(name, row.status, actor):
         raise IllegalMove(name, row.status)
     target = MOVES[name].target
-    table = Invitation.__table__
-    changed = session.execute(
-        sa.update(table)  # type: ignore[arg-type]
-        .where(
-            table.c.id == row.id,
-            table.c.status == row.status,
-            table.c.version == row.version,
-            *guards,
-        )
-        .values(status=target, version=table.c.version + 1, **(values or {}))
-    )
+    given = {"status": target, **(values or {})}
+    made = {name: value for name, value in given.items() if isinstance(value, sa.ClauseElement)}
+    statement = MOVE.where(*guards) if guards else MOVE
+    if made:
+        statement = statement.values(made)
+    seen = {"number": row.id, "from_status": row.status, "from_version": row.version}
+    plain = {name: value for name, value in given.items() if name not in made}
+    changed = session.execute(statement, plain | seen)
     if changed.rowcount != 1:  # type: ignore[attr-defined]
         raise Changed(name)
     note(session, row.id, actor, action or name, row.status, target, reason, message_id)
@@ -156,7 +165,7 @@ def note(
 ) -> None:
     """Write one row of history."""
     values = note_values(invitation_id, actor, action, from_status, to_status, reason, message_id)
-    session.execute(sa.insert(History.__table__).values(values))  # type: ignore[arg-type]
+    session.execute(NOTE, values)
 
 
 def note_all(
