@@ -7,10 +7,9 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Any
 
-from sqlalchemy.orm import Session
-
 from . import mailboxes, notices, outbox
 from .clock import now
+from .database import Runner
 from .host import StoreView
 from .lifecycle import Changed
 from .mail import invitation_sent, staff_notice
@@ -62,7 +61,7 @@ class Known:
         return self.views[place]
 
 
-def begin(db: Session, entry: Entry, known: Known, *, waits: bool = True) -> Begun | NotNow:
+def begin(db: Runner, entry: Entry, known: Known, *, waits: bool = True) -> Begun | NotNow:
     """Mark a row as being sent and return its mail, or why it does not leave.
 
     The mail is made first: no transaction stays open while the server takes its time.
@@ -83,7 +82,7 @@ def begin(db: Session, entry: Entry, known: Known, *, waits: bool = True) -> Beg
     return NotNow.SKIPPED
 
 
-def _begin_notice(db: Session, entry: Entry, payload: dict[str, Any]) -> Begun | NotNow:
+def _begin_notice(db: Runner, entry: Entry, payload: dict[str, Any]) -> Begun | NotNow:
     if entry.recipient is None or not notices.is_wanted(entry.recipient):
         outbox.skip(db, entry, None, "not wanted any more")
         return NotNow.SKIPPED
@@ -95,7 +94,7 @@ def _begin_notice(db: Session, entry: Entry, payload: dict[str, Any]) -> Begun |
 
 
 def _begin_invitation(
-    db: Session, entry: Entry, row: Invitation, is_opted_out: bool, known: Known
+    db: Runner, entry: Entry, row: Invitation, is_opted_out: bool, known: Known
 ) -> Begun | NotNow:
     reason = _reason_to_skip(row, is_opted_out, known.people)
     if reason is not None and not outbox.seems_to_leave(row, reason):

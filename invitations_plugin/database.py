@@ -16,6 +16,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.orm import Session, scoped_session
 
 T = TypeVar("T")
+Runner = Session | sa.Connection  # what runs statements of ours, within one transaction
 
 PATIENCE = 8.0  # seconds that a request waits for its turn before it answers 503
 PASSING_STATES = {"40001", "40P01", "55P03"}  # serialization, deadlock, lock not available
@@ -35,6 +36,14 @@ def session() -> Session:
     """Return the store's own session for this request or batch."""
     scoped: scoped_session[Session] = current_app.extensions["sqlalchemy"].session
     return scoped()
+
+
+def our_connection() -> sa.Connection:
+    """Return what :func:`session` runs our statements over, in the same transaction.
+
+    For those that run for every mail: the session's own way to it takes half as long again.
+    """
+    return session().connection(bind_arguments={"bind": engine()})
 
 
 def engine() -> sa.Engine:
@@ -76,14 +85,14 @@ def time_limit(seconds: float) -> Iterator[None]:
 
     :raises TooSlow: when something was stopped; the session is rolled back.
     """
-    connection = session().connection(bind_arguments={"bind": engine()})
-    sqlite = connection.connection.dbapi_connection if _is_sqlite(connection) else None
+    used = our_connection()
+    sqlite = used.connection.dbapi_connection if _is_sqlite(used) else None
     if sqlite is not None:
         end = time.monotonic() + seconds
         sqlite.set_progress_handler(lambda: time.monotonic() > end, STEPS)
     else:
         limit = max(1, int(seconds * 1000))
-        connection.exec_driver_sql(f"SET LOCAL statement_timeout = {limit}")
+        used.exec_driver_sql(f"SET LOCAL statement_timeout = {limit}")
     try:
         yield
     except OperationalError as error:
@@ -109,7 +118,7 @@ def insert_into(session: Session, model: type[Any]) -> Any:
     return insert_for(session.get_bind(model).dialect.name, model)
 
 
-def insert_for(dialect: str, model: type[Any]) -> Any:
+def insert_for(dialect: str, model: Any) -> Any:
     """Return :func:`insert_into` for a database of this name."""
     return postgresql.insert(model) if dialect == "postgresql" else sqlite.insert(model)
 

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from . import circuit, endings, in_hand, mail_templates, outbox, recovery
 from .beginning import Begun, Known, NotNow, begin
 from .clock import now
-from .database import Busy, atomically, committed, session
+from .database import Busy, atomically, committed, our_connection, session
 from .endings import Taken
 from .lifecycle import Changed
 from .line import Line
@@ -221,9 +221,10 @@ def _go_on(batch: _Batch) -> Begun | NotNow | None:
         return None
 
     def both() -> Begun | NotNow:
-        endings.note(session(), taken)
+        db = our_connection()
+        endings.note(db, taken)
         # What this transaction holds must not wait for whoever holds the next invitation.
-        return begin(session(), next_one, batch.known, waits=False)
+        return begin(db, next_one, batch.known, waits=False)
 
     try:
         with suppress(Exception):
@@ -251,7 +252,7 @@ def _deliver_one(
     report = batch.report
     try:
         if begun is None:
-            begun = atomically(lambda: begin(session(), entry, batch.known))
+            begun = atomically(lambda: begin(our_connection(), entry, batch.known))
         if isinstance(begun, Begun):
             batch.taken = Taken(begun, connection.deliver(begun.message))
     except (Broken, Ambiguous, Busy, DBAPIError):

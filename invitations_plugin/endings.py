@@ -7,11 +7,10 @@ import time
 from dataclasses import dataclass
 
 from flask import current_app
-from sqlalchemy.orm import Session
 
 from . import circuit, outbox
 from .beginning import Begun
-from .database import Busy, atomically, session
+from .database import Busy, Runner, atomically, our_connection, session
 from .events import tell
 from .models import Invitation
 from .outbox import ClaimLost
@@ -39,7 +38,7 @@ def is_plain() -> bool:
     return circuit.is_well() and not invitation_sent.has_receivers_for(app)
 
 
-def note(db: Session, taken: Taken) -> None:
+def note(db: Runner, taken: Taken) -> None:
     """Note that the server took a mail. The caller commits.
 
     :raises ClaimLost: when another worker has it by now.
@@ -47,7 +46,7 @@ def note(db: Session, taken: Taken) -> None:
     entry = taken.begun.entry
     outbox.sent(db, entry, taken.begun.row, taken.answer)
     if entry.payload is None:  # a notice may go another way than mail to customers
-        circuit.took(db)
+        circuit.took(session())
 
 
 def settle(taken: Taken) -> None:
@@ -69,7 +68,7 @@ def _insist(taken: Taken) -> None:
     end = time.monotonic() + INSISTENCE
     while True:
         try:
-            return atomically(lambda: note(session(), taken))
+            return atomically(lambda: note(our_connection(), taken))
         except Busy:
             if time.monotonic() > end:
                 raise

@@ -13,10 +13,10 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy.orm import Session, aliased, object_session
 
 from .clock import now
-from .database import among
+from .database import Runner, among
 from .models import History, Invitation, MailState, Outbox, Status, new_public_id
 from .opt_outs import is_among_opted_out
 from .settings import Settings
@@ -116,7 +116,7 @@ def is_legal(name: str, status: str, actor: Actor) -> bool:
 
 
 def move(  # noqa: PLR0913  # what changes, and all that the history says of it
-    session: Session,
+    session: Runner,
     row: Any,
     name: str,
     actor: Actor,
@@ -149,12 +149,13 @@ def move(  # noqa: PLR0913  # what changes, and all that the history says of it
     if changed.rowcount != 1:  # type: ignore[attr-defined]
         raise Changed(name)
     note(session, row.id, actor, action or name, row.status, target, reason, message_id)
-    if isinstance(row, Invitation) and row in session:
-        session.expire(row)
+    held_by = object_session(row) if isinstance(row, Invitation) else None
+    if held_by is not None:
+        held_by.expire(row)
 
 
 def note(
-    session: Session,
+    session: Runner,
     invitation_id: int,
     actor: Actor,
     action: str,

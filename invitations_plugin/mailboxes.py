@@ -9,9 +9,9 @@ from datetime import datetime, timedelta
 from typing import Final
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Session
 
 from .clock import now
+from .database import Runner
 from .models import History, Invitation, MailState, Status
 from .settings import Settings
 from .turns import take_turn
@@ -46,7 +46,7 @@ FILLING: Final = sa.select(
 """Whether another mail leaves for a mailbox just now, and how many did in that window."""
 
 
-def turn_of(session: Session, row: Invitation, settings: Settings) -> datetime | None:
+def turn_of(session: Runner, row: Invitation, settings: Settings) -> datetime | None:
     """Return when a mail's turn comes, in UTC, None for now.
 
     It holds the mailbox until the commit, so that two workers do not both find room.
@@ -65,7 +65,7 @@ def turn_of(session: Session, row: Invitation, settings: Settings) -> datetime |
 
 
 def next_turn(
-    session: Session, recipient_hash: str, settings: Settings, number: int = 0
+    session: Runner, recipient_hash: str, settings: Settings, number: int = 0
 ) -> datetime | None:
     """Return when a mailbox has room for one mail more, in UTC, None for now.
 
@@ -77,7 +77,7 @@ def next_turn(
     return max((each for each in opens if each is not None), default=None)
 
 
-def _received(session: Session, recipient_hash: str, number: int) -> list[datetime]:
+def _received(session: Runner, recipient_hash: str, number: int) -> list[datetime]:
     """Return when mails left for the mailbox in the longest window, the newest first."""
     given = {"mailbox": recipient_hash, "mine": number, "since": now() - MONTH}
     return list(session.scalars(RECEIVED, given))

@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session
 
 from . import outbox_sql
 from .clock import now
-from .database import atomically, session
+from .database import Runner, atomically, session
 from .lifecycle import THE_SYSTEM, Changed, LifecycleError, move, note, seems_open
 from .mailboxes import OPTED_OUT, WHILE_ONE_LEAVES
 from .models import NOTICE, Invitation, MailState, Outbox, OutboxState, Status
@@ -106,7 +106,7 @@ def entry_columns() -> list[Any]:
     return [getattr(Outbox, each.name) for each in fields(Entry)]
 
 
-def read(db: Session, number: int, *, waits: bool = True) -> tuple[Invitation, bool] | None:
+def read(db: Runner, number: int, *, waits: bool = True) -> tuple[Invitation, bool] | None:
     """Return an invitation as it is now, and whether its mailbox opted out; None where it is gone.
 
     Where the database can, nobody changes it until the commit. It is a copy outside of the
@@ -122,7 +122,7 @@ def read(db: Session, number: int, *, waits: bool = True) -> tuple[Invitation, b
     return Invitation(**dict(zip(COLUMNS, values, strict=True))), bool(is_opted_out)
 
 
-def mark_sending(db: Session, entry: Entry, row: Invitation | None) -> None:
+def mark_sending(db: Runner, entry: Entry, row: Invitation | None) -> None:
     """Mark a row as being handed to the server.
 
     :param row: its invitation, None for a notice; whether it is a customer's is written, too.
@@ -151,7 +151,7 @@ def keep_alive(db: Session, claim: str) -> datetime:
     return until
 
 
-def skip(db: Session, entry: Entry, row: Invitation | None, reason: str) -> None:
+def skip(db: Runner, entry: Entry, row: Invitation | None, reason: str) -> None:
     """Close a row whose mail must not leave any more.
 
     :raises ClaimLost: when it is not this worker's.
@@ -161,7 +161,7 @@ def skip(db: Session, entry: Entry, row: Invitation | None, reason: str) -> None
         _set_skipped(db, row, reason)
 
 
-def _set_skipped(db: Session, row: Invitation, reason: str) -> None:
+def _set_skipped(db: Runner, row: Invitation, reason: str) -> None:
     values: dict[str, Any] = {"mail_state": MailState.SKIPPED, "mail_error": reason}
     # To its sender it looks like any other that was sent.
     as_if_sent = values | {"sent_at": row.sent_at or now(), "last_sent_at": now()}
@@ -181,7 +181,7 @@ def seems_to_leave(row: Invitation, reason: str) -> bool:
     return reason == OPTED_OUT or (row.status == Status.DECLINED and seems_open(row))
 
 
-def wait(db: Session, entry: Entry, row: Invitation, turn: datetime, settings: Settings) -> None:
+def wait(db: Runner, entry: Entry, row: Invitation, turn: datetime, settings: Settings) -> None:
     """Leave a mail until its mailbox may receive one more; its link lives from then on.
 
     :raises ClaimLost: when it is not this worker's.
@@ -193,7 +193,7 @@ def wait(db: Session, entry: Entry, row: Invitation, turn: datetime, settings: S
         note(db, row.id, THE_SYSTEM, "wait")
 
 
-def sent(db: Session, entry: Entry, row: Invitation | None, answer: str) -> None:
+def sent(db: Runner, entry: Entry, row: Invitation | None, answer: str) -> None:
     """Note that the server took a mail, also where its invitation changed meanwhile.
 
     :param row: its invitation as it was read when it began to leave, None for a notice.
@@ -212,12 +212,12 @@ def sent(db: Session, entry: Entry, row: Invitation | None, answer: str) -> None
             _sent_meanwhile(db, entry, changed[0], answer)
 
 
-def _sent(db: Session, entry: Entry, row: Invitation, answer: str) -> None:
+def _sent(db: Runner, entry: Entry, row: Invitation, answer: str) -> None:
     values, said = _as_sent(entry, row), answer or None
     move(db, row, "send", THE_SYSTEM, values, reason=said, message_id=entry.message_id)
 
 
-def _sent_meanwhile(db: Session, entry: Entry, row: Invitation, answer: str) -> None:
+def _sent_meanwhile(db: Runner, entry: Entry, row: Invitation, answer: str) -> None:
     try:
         _sent(db, entry, row, answer)
     except LifecycleError:
@@ -311,7 +311,7 @@ def unknown(db: Session, entry: Entry, error: str, *, never_twice: bool = False)
     _note_try(db, entry, "unknown", error)
 
 
-def _note_try(db: Session, entry: Entry, action: str, said: str, status: str | None = None) -> None:
+def _note_try(db: Runner, entry: Entry, action: str, said: str, status: str | None = None) -> None:
     """Note how one try of a mail ended, where the status of the invitation stays."""
     number, mail = entry.invitation_id, entry.message_id
     if number is not None:  # a notice has no history
@@ -338,7 +338,7 @@ def release(db: Session, entries: Sequence[Entry]) -> None:
     )
 
 
-def _mine(db: Session, entry: Entry, **values: object) -> None:
+def _mine(db: Runner, entry: Entry, **values: object) -> None:
     """Change a row of the outbox that is still this worker's.
 
     :raises ClaimLost: when it is not.
@@ -347,7 +347,7 @@ def _mine(db: Session, entry: Entry, **values: object) -> None:
     _do(db, sa.update(Outbox).where(*mine).values(**values))
 
 
-def _close(db: Session, entry: Entry) -> None:
+def _close(db: Runner, entry: Entry) -> None:
     _do(db, outbox_sql.CLOSE, _held(entry))
 
 
@@ -355,12 +355,12 @@ def _held(entry: Entry) -> dict[str, Any]:
     return {"mail": entry.id, "held_by": entry.claim}
 
 
-def _do(db: Session, statement: Any, given: dict[str, Any] | None = None) -> None:
+def _do(db: Runner, statement: Any, given: dict[str, Any] | None = None) -> None:
     if db.execute(statement, given).rowcount != 1:  # type: ignore[attr-defined]
         raise ClaimLost
 
 
-def _set_mail(db: Session, invitation_id: int | None, **values: object) -> None:
+def _set_mail(db: Runner, invitation_id: int | None, **values: object) -> None:
     if invitation_id is None:
         return
     db.execute(sa.update(Invitation).where(Invitation.id == invitation_id).values(**values))
