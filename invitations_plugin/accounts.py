@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from typing import Any
+
+import sqlalchemy as sa
 
 from .clock import as_kept
 from .database import session
-from .lifecycle import ERASED, accepted_others
+from .lifecycle import ERASED
 from .limits import Inviter
-from .models import Invitation
+from .models import Invitation, Status
 from .state import host
 from .text import clean_line
 
@@ -33,30 +36,74 @@ def has_account(row: Invitation) -> bool:
     """
     if row.email is not None and host().customer_by_email(row.email, row.website) is not None:
         return True
-    return any(_accounts(row).values())
+    return any(_accounts([row])[row.id].values())
+
+
+def with_account(rows: Sequence[Any]) -> list[Any]:
+    """Return those of some invitations whose invited person has an account.
+
+    They have an address; any rows with it, its hash, a website and an id will do.
+    """
+    known, made = _customers_among(rows), _accounts(rows)
+    return [
+        row for row in rows if (row.website, row.email_hash) in known or any(made[row.id].values())
+    ]
+
+
+def _customers_among(rows: Sequence[Any]) -> set[tuple[str, str]]:
+    """Return website and hash of the addresses that customers have.
+
+    One spelling of each is asked about: a store may tell of one only.
+    """
+    found = set()
+    for website in {row.website for row in rows}:
+        asked = {row.email_hash: row.email for row in rows if row.website == website}
+        known = host().customers_among(asked.values(), website)
+        found |= {(website, key) for key, email in asked.items() if email in known}
+    return found
 
 
 def gone_accounts(row: Invitation) -> list[str]:
     """Return the keys of accounts that other invitations of an address made and that are gone."""
-    return [key for key, is_there in _accounts(row).items() if not is_there]
+    return [key for key, is_there in _accounts([row])[row.id].items() if not is_there]
 
 
-def _accounts(row: Invitation) -> dict[str, bool]:
-    """Return the accounts that other invitations of an address made: is each still there?"""
-    query = accepted_others(row.id, row.website, row.email_hash)
+def _accounts(rows: Sequence[Any]) -> dict[int, dict[str, bool]]:
+    """Return by id the accounts that other invitations of an address made: is each still there?"""
     with session().no_autoflush:
-        keys = session().scalars(query).all()
+        made = _accepted({row.email_hash for row in rows})
+        keys = {each.customer_key for each in made}
         found = host().customers(keys) if keys else {}
-    return {key: key in found for key in keys}
+    return {
+        row.id: {
+            each.customer_key: each.customer_key in found
+            for each in made
+            if (each.website, each.email_hash) == (row.website, row.email_hash)
+            and each.id != row.id
+        }
+        for row in rows
+    }
+
+
+def _accepted(hashes: Collection[str]) -> Sequence[Any]:
+    """Return the accepted invitations of some addresses whose account is known."""
+    row = Invitation
+    query = sa.select(row.id, row.website, row.email_hash, row.customer_key)
+    accepted = (row.status == Status.ACCEPTED, row.customer_key.is_not(None))
+    return session().execute(query.where(row.email_hash.in_(hashes), *accepted)).all()
 
 
 def inviter_is_active(row: Invitation) -> bool:
-    """Return whether whoever invited may still do so; staff may, and so may the store for
+    """Return whether whoever invited may still do so."""
+    return row.inviter_key in active_among({row.inviter_key})
+
+
+def active_among(keys: Collection[str]) -> set[str]:
+    """Return which of some inviters may still invite; staff may, and so may the store for
     an inviter who was erased, once staff opened the invitation again.
     """
-    key = row.inviter_key
-    if key == "" or key.startswith(ERASED):
-        return True
+    free = {key for key in keys if key == "" or key.startswith(ERASED)}
+    asked = [key for key in keys if key not in free]
     with session().no_autoflush:
-        inviter = host().customers([key]).get(key)
-    return inviter is not None and host().is_active(inviter)
+        found = host().customers(asked) if asked else {}
+    return free | {key for key, inviter in found.items() if host().is_active(inviter)}

@@ -79,6 +79,11 @@ def seen() -> Circuit:
     return found
 
 
+def is_well() -> bool:
+    """Return whether the server had every mail of late, as far as this worker saw."""
+    return not (seen().is_shut or seen().is_suspected)
+
+
 def take_probe(db: Session) -> bool:
     """Take the right to try the server with one mail; of several workers one has it.
 
@@ -104,7 +109,7 @@ def probe_now(db: Session) -> bool:
 
 def took(db: Session) -> None:
     """Note that the server took a mail: it is well, whatever it would not have before."""
-    if not (seen().is_shut or seen().is_suspected):
+    if is_well():
         return
     well: dict[str, Any] = {
         "suspects": [],

@@ -16,6 +16,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.orm import Session, scoped_session
 
 T = TypeVar("T")
+Runner = Session | sa.Connection  # what runs statements of ours, within one transaction
 
 PATIENCE = 8.0  # seconds that a request waits for its turn before it answers 503
 PASSING_STATES = {"40001", "40P01", "55P03"}  # serialization, deadlock, lock not available
@@ -49,6 +50,14 @@ def let_go(error: BaseException | None = None) -> None:
             scoped.rollback()
 
 
+def our_connection() -> sa.Connection:
+    """Return what :func:`session` runs our statements over, in the same transaction.
+
+    For those that run for every mail: the session's own way to it takes half as long again.
+    """
+    return session().connection(bind_arguments={"bind": engine()})
+
+
 def engine() -> sa.Engine:
     """Return the engine that our tables live on."""
     key = current_app.config["INVITATIONS_BIND_KEY"]
@@ -64,20 +73,22 @@ def atomically(work: Callable[[], T]) -> T:
     deadline = time.monotonic() + PATIENCE
     while True:
         try:
-            result = work()
-            session().commit()
-        except DBAPIError as error:
-            session().rollback()
-            if not isinstance(error, OperationalError):
-                raise
+            return committed(work)
+        except OperationalError as error:
             if not is_passing(error) or time.monotonic() > deadline:
                 raise Busy from error
             time.sleep(random.uniform(0.01, 0.1))
-        except BaseException:
-            session().rollback()
-            raise
-        else:
-            return result
+
+
+def committed(work: Callable[[], T]) -> T:
+    """Do work and commit, or nothing of it."""
+    try:
+        result = work()
+        session().commit()
+    except BaseException:
+        session().rollback()
+        raise
+    return result
 
 
 @contextmanager
@@ -86,14 +97,14 @@ def time_limit(seconds: float) -> Iterator[None]:
 
     :raises TooSlow: when something was stopped; the session is rolled back.
     """
-    connection = session().connection(bind_arguments={"bind": engine()})
-    sqlite = connection.connection.dbapi_connection if _is_sqlite(connection) else None
+    used = our_connection()
+    sqlite = used.connection.dbapi_connection if _is_sqlite(used) else None
     if sqlite is not None:
         end = time.monotonic() + seconds
         sqlite.set_progress_handler(lambda: time.monotonic() > end, STEPS)
     else:
         limit = max(1, int(seconds * 1000))
-        connection.exec_driver_sql(f"SET LOCAL statement_timeout = {limit}")
+        used.exec_driver_sql(f"SET LOCAL statement_timeout = {limit}")
     try:
         yield
     except OperationalError as error:
@@ -116,8 +127,12 @@ def _was_stopped(error: OperationalError) -> bool:
 
 def insert_into(session: Session, model: type[Any]) -> Any:
     """Return an INSERT that knows ON CONFLICT, as both databases spell it alike."""
-    is_postgresql = session.get_bind(model).dialect.name == "postgresql"
-    return postgresql.insert(model) if is_postgresql else sqlite.insert(model)
+    return insert_for(session.get_bind(model).dialect.name, model)
+
+
+def insert_for(dialect: str, model: Any) -> Any:
+    """Return :func:`insert_into` for a database of this name."""
+    return postgresql.insert(model) if dialect == "postgresql" else sqlite.insert(model)
 
 
 def insert_many(

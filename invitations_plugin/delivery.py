@@ -3,35 +3,29 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable, Sequence
-from contextlib import closing, nullcontext
-from dataclasses import dataclass
-from enum import Enum, auto
+from contextlib import closing, nullcontext, suppress
+from dataclasses import dataclass, field
+from datetime import datetime
 from functools import partial
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from . import circuit, in_hand, mail_templates, mailboxes, notices, outbox, recovery
-from .accounts import has_account, inviter_is_active
+from . import circuit, endings, in_hand, mail_templates, outbox, recovery
+from .beginning import Begun, Known, NotNow, begin
 from .clock import now
-from .database import Busy, atomically, session
-from .events import announce
+from .database import Busy, atomically, committed, our_connection, session
+from .endings import Taken
 from .lifecycle import Changed
 from .line import Line
-from .mail import invitation_sent, staff_notice
-from .models import Invitation, Status
-from .opt_outs import is_opted_out
 from .outbox import ClaimLost, Entry
 from .settings import forget
-from .signals import invitation_sent as sent_signal
 from .smtp import (
     Ambiguous,
     Broken,
     Connection,
-    Message,
     Permanent,
     SenderRefused,
     Temporary,
@@ -43,8 +37,6 @@ from .state import settings_of, store_view
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
-INSISTENCE = 30.0  # seconds that a mail which left waits for the database to note it
-PAUSE = 0.5  # seconds between two tries of that
 
 
 @dataclass(slots=True)
@@ -72,11 +64,17 @@ class Report:
         return self.handled - self.unasked
 
 
-class NotNow(Enum):
-    """What becomes of a mail that does not leave."""
+@dataclass(slots=True)
+class _Batch:
+    """What was claimed together; ``taken`` is the mail before, whose end is not noted yet."""
 
-    SKIPPED = auto()
-    WAITS = auto()
+    left: list[Entry]
+    claim: str
+    kept_until: datetime
+    report: Report
+    stop: Callable[[], bool]
+    known: Known = field(default_factory=Known)
+    taken: Taken | None = None
 
 
 def deliver(
@@ -151,54 +149,112 @@ def _deliver_batch(
     entries: Sequence[Entry], report: Report, stop: Callable[[], bool], line: Line
 ) -> None:
     """Send claimed rows, on a new connection whenever one breaks; give back the rest."""
-    left = list(entries)
+    first = entries[0]
+    batch = _Batch(list(entries), first.claim, first.lease_until, report, stop)
     forget()  # a setting changed before a mail was queued holds for it
-    in_hand.take(entries[0].claim)
+    in_hand.take(batch.claim)
     try:
-        while left and not stop():
+        while batch.left and not stop():
             with line.connection() as connection:
-                _use_connection(connection, left, report, stop)
+                _use_connection(connection, batch)
     except Unreachable as error:
         report.unreachable = str(error)
         log.warning("The mail server is away: %s", error)
     finally:
-        atomically(lambda: outbox.release(session(), left))
-        in_hand.drop(entries[0].claim)
+        atomically(lambda: outbox.release(session(), batch.left))
+        in_hand.drop(batch.claim)
 
 
-def _use_connection(
-    connection: Connection, left: list[Entry], report: Report, stop: Callable[[], bool]
-) -> None:
-    """Send until nothing is left or the connection is of no more use.
+def _use_connection(connection: Connection, batch: _Batch) -> None:
+    """Send until nothing is left or the connection is of no more use."""
+    batch.known.ask(batch.left)
+    try:
+        while batch.left and connection.is_open and not batch.stop():
+            _keep_alive(batch)
+            if not _send_next(connection, batch):
+                break
+    finally:
+        _settle(batch)
+
+
+def _keep_alive(batch: _Batch) -> None:
+    """Keep what is left, when half of its lease is over."""
+    if now() > batch.kept_until - outbox.LEASE / 2:
+        _settle(batch)
+        batch.kept_until = atomically(lambda: outbox.keep_alive(session(), batch.claim))
+
+
+def _send_next(connection: Connection, batch: _Batch) -> bool:
+    """Send the next; return whether the line is still up.
 
     An entry leaves ``left`` before it is sent: should this worker fail from here on, its
     row must not be given back as untouched.
     """
-    while left and connection.is_open and not stop():
-        entry = left.pop(0)
-        try:
-            _deliver_one(connection, entry, report)
-        except Broken as error:
-            # A server may take so many a connection; one that fell silent is not asked again.
-            if connection.num_emails and not error.hung:
-                left.insert(0, entry)
-            else:
-                report.deferred += 1
-                _doubt(entry, report, outbox.deferred, str(error), silent=True)
-            return
-        except Ambiguous as error:
-            report.deferred += 1
-            _doubt(entry, report, _unknown, str(error), silent=True, may_have_left=True)
-            return
-
-
-def _deliver_one(connection: Connection, entry: Entry, report: Report) -> None:
-    """Send one row; whatever is wrong with it stays its own."""
-    answer = ""
+    begun = _go_on(batch)
+    entry, report = batch.left.pop(0), batch.report
     try:
-        message = atomically(lambda: _begin(session(), entry))
-        if isinstance(message, Message):
-            answer = connection.deliver(message)
+        _deliver_one(connection, entry, begun, batch)
+    except Broken as error:
+        # A server may take so many a connection; one that fell silent is not asked again.
+        if connection.num_emails and not error.hung:
+            batch.left.insert(0, entry)
+        else:
+            report.deferred += 1
+            _doubt(entry, report, outbox.deferred, str(error), silent=True)
+        return False
+    except Ambiguous as error:
+        report.deferred += 1
+        _doubt(entry, report, _unknown, str(error), silent=True, may_have_left=True)
+        return False
+    return True
+
+
+def _go_on(batch: _Batch) -> Begun | NotNow | None:
+    """Note the end of the mail before and begin the next one in one transaction.
+
+    Returns None where that cannot be: then the end stands alone, and the next one, with
+    whatever is wrong with it, is begun by itself.
+    """
+    taken, next_one, begun = batch.taken, batch.left[0], None
+    if taken is None or not endings.is_plain():
+        _settle(batch)
+        return None
+
+    def both() -> Begun | NotNow:
+        db = our_connection()
+        endings.note(db, taken)
+        # What this transaction holds must not wait for whoever holds the next invitation.
+        return begin(db, next_one, batch.known, waits=False)
+
+    try:
+        with suppress(Exception):
+            begun = committed(both)
+            batch.taken = None
+    finally:
+        _settle(batch)
+    return begun
+
+
+def _settle(batch: _Batch) -> None:
+    """Note the end of the mail before, if that is still to be done."""
+    taken, batch.taken = batch.taken, None
+    if taken is not None:
+        endings.settle(taken)
+
+
+def _deliver_one(
+    connection: Connection, entry: Entry, begun: Begun | NotNow | None, batch: _Batch
+) -> None:
+    """Send one row; whatever is wrong with it stays its own.
+
+    :param begun: what its beginning came to, None where it is not begun.
+    """
+    report = batch.report
+    try:
+        if begun is None:
+            begun = atomically(lambda: begin(our_connection(), entry, batch.known))
+        if isinstance(begun, Begun):
+            batch.taken = Taken(begun, connection.deliver(begun.message))
     except (Broken, Ambiguous, Busy, DBAPIError):
         raise
     except (ClaimLost, Changed):
@@ -212,13 +268,24 @@ def _deliver_one(connection: Connection, entry: Entry, report: Report) -> None:
         _doubt(entry, report, outbox.deferred, str(error))
     except Exception as error:
         report.deferred += 1
-        if not isinstance(error, Temporary):  # a template, a setting: somebody will mend it
-            log.exception("%s cannot be mailed now", entry.name)
-        _finish(
-            entry, outbox.deferred, str(error) if isinstance(error, Temporary) else describe(error)
-        )
+        _put_off(entry, error)
     else:
-        _note_end(entry, report, message, answer)
+        _count(begun, report)
+
+
+def _put_off(entry: Entry, error: Exception) -> None:
+    said = str(error)
+    if not isinstance(error, Temporary):  # a template, a setting: somebody will mend it
+        log.error("%s cannot be mailed now", entry.name, exc_info=error)
+        said = describe(error)
+    _finish(entry, outbox.deferred, said)
+
+
+def _count(begun: Begun | NotNow, report: Report) -> None:
+    report.sent += isinstance(begun, Begun)
+    report.unasked += isinstance(begun, NotNow)
+    report.skipped += begun is NotNow.SKIPPED
+    report.deferred += begun is NotNow.WAITS
 
 
 def _unknown(db: Session, entry: Entry, error: str) -> None:
@@ -258,98 +325,3 @@ def _finish(entry: Entry, step: Callable[[Session, Entry, str], T], error: str) 
     except ClaimLost:
         log.warning("%s was taken over by another worker", entry.name)
         return None
-
-
-def _begin(db: Session, entry: Entry) -> Message | NotNow:
-    """Mark a row as being sent and return its mail, or why it does not leave.
-
-    The mail is made first: no transaction stays open while the server takes its time.
-
-    :raises ClaimLost: when this worker's claim is not the row's any more.
-    :raises Changed: when somebody changed the invitation after it was read.
-    """
-    if entry.payload is not None:
-        return _begin_notice(db, entry, entry.payload)
-    return _begin_invitation(db, entry)
-
-
-def _begin_notice(db: Session, entry: Entry, payload: dict[str, Any]) -> Message | NotNow:
-    if entry.recipient is None or not notices.is_wanted(entry.recipient):
-        outbox.skip(db, entry, None, "not wanted any more")
-        return NotNow.SKIPPED
-    outbox.mark_sending(db, entry, None)
-    view = store_view("")
-    return staff_notice(payload, entry.recipient, view, settings_of(view), entry.message_id)
-
-
-def _begin_invitation(db: Session, entry: Entry) -> Message | NotNow:
-    row = db.get(Invitation, entry.invitation_id, populate_existing=True)
-    reason = _reason_to_skip(db, row)
-    if row is None or (reason is not None and not outbox.seems_to_leave(row, reason)):
-        outbox.skip(db, entry, row, str(reason))
-        return NotNow.SKIPPED
-    view = store_view(row.store_view, row.website)
-    if view.website != row.website:  # its link would lead nowhere
-        raise Temporary(f"The store has no website {row.website!r}.")
-    settings = settings_of(view)
-    turn = mailboxes.turn_of(db, row, settings)
-    if turn is not None:
-        outbox.wait(db, entry, row, turn, settings)
-        return NotNow.WAITS
-    if reason is not None:
-        outbox.skip(db, entry, row, reason)
-        return NotNow.SKIPPED
-    outbox.mark_sending(db, entry, row)
-    # Found out here, where no sender can time it.
-    row.existing_customer = has_account(row)
-    return invitation_sent(row, view, settings, entry.message_id)
-
-
-def _reason_to_skip(db: Session, row: Invitation | None) -> str | None:
-    """Return why a mail must not leave, read again right before it would."""
-    if row is None or row.email is None:
-        return "erased"
-    if row.status != Status.NOT_SENT:
-        return row.status
-    if row.expires_at <= now():
-        return "expired"
-    if not inviter_is_active(row):
-        return "inviter disabled"
-    return mailboxes.OPTED_OUT if is_opted_out(db, row.recipient_hash) else None
-
-
-def _note_end(entry: Entry, report: Report, message: Message | NotNow, answer: str) -> None:
-    """Note that the server took a mail; also when the invitation changed meanwhile."""
-    if isinstance(message, NotNow):
-        report.unasked += 1
-        report.skipped += message is NotNow.SKIPPED
-        report.deferred += message is NotNow.WAITS
-        return
-    report.sent += 1
-    try:
-        row = _insist(lambda: _taken(session(), entry, answer))
-    except ClaimLost:
-        log.warning("%s was taken over while it left", entry.name)
-        atomically(lambda: outbox.sent_late(session(), entry))
-        return
-    if row is not None:
-        announce(sent_signal, [row])
-
-
-def _taken(db: Session, entry: Entry, answer: str) -> Invitation | None:
-    row = outbox.sent(db, entry, answer)
-    if entry.payload is None:  # a notice may go another way than mail to customers
-        circuit.took(db)
-    return row
-
-
-def _insist(note: Callable[[], Invitation | None]) -> Invitation | None:
-    """Note something though the database may be away: a mail that left unnoted leaves again."""
-    end = time.monotonic() + INSISTENCE
-    while True:
-        try:
-            return atomically(note)
-        except Busy:
-            if time.monotonic() > end:
-                raise
-            time.sleep(PAUSE)

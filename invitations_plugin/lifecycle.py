@@ -13,10 +13,10 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy.orm import Session, aliased, object_session
 
 from .clock import now
-from .database import among
+from .database import Runner, among
 from .models import History, Invitation, MailState, Outbox, Status, new_public_id
 from .opt_outs import is_among_opted_out
 from .settings import Settings
@@ -27,6 +27,18 @@ OPEN: Final = (Status.NOT_SENT, Status.SENT)
 RENEWABLE: Final = (*OPEN, Status.EXPIRED)  # once the link has ended
 # What the rows of an inviter are kept under once the store deleted the account.
 ERASED: Final = "gone:"
+# Built once: for each mail that would take longer than to run them.
+_ROW: Final = Invitation.__table__
+MOVE: Final = (
+    sa.update(_ROW)  # type: ignore[arg-type]
+    .where(
+        _ROW.c.id == sa.bindparam("number"),
+        _ROW.c.status == sa.bindparam("from_status"),
+        _ROW.c.version == sa.bindparam("from_version"),
+    )
+    .values(version=_ROW.c.version + 1)
+)
+NOTE: Final = sa.insert(History.__table__)  # type: ignore[arg-type]
 # A mail that is being handed over ends first: what replaced it would go beside it.
 NOT_LEAVING: Final = Invitation.mail_state != MailState.SENDING
 
@@ -104,7 +116,7 @@ def is_legal(name: str, status: str, actor: Actor) -> bool:
 
 
 def move(  # noqa: PLR0913  # what changes, and all that the history says of it
-    session: Session,
+    session: Runner,
     row: Any,
     name: str,
     actor: Actor,
@@ -126,26 +138,24 @@ def move(  # noqa: PLR0913  # what changes, and all that the history says of it
     if not is_legal(name, row.status, actor):
         raise IllegalMove(name, row.status)
     target = MOVES[name].target
-    table = Invitation.__table__
-    changed = session.execute(
-        sa.update(table)  # type: ignore[arg-type]
-        .where(
-            table.c.id == row.id,
-            table.c.status == row.status,
-            table.c.version == row.version,
-            *guards,
-        )
-        .values(status=target, version=table.c.version + 1, **(values or {}))
-    )
+    given = {"status": target, **(values or {})}
+    made = {name: value for name, value in given.items() if isinstance(value, sa.ClauseElement)}
+    statement = MOVE.where(*guards) if guards else MOVE
+    if made:
+        statement = statement.values(made)
+    seen = {"number": row.id, "from_status": row.status, "from_version": row.version}
+    plain = {name: value for name, value in given.items() if name not in made}
+    changed = session.execute(statement, plain | seen)
     if changed.rowcount != 1:  # type: ignore[attr-defined]
         raise Changed(name)
     note(session, row.id, actor, action or name, row.status, target, reason, message_id)
-    if isinstance(row, Invitation) and row in session:
-        session.expire(row)
+    held_by = object_session(row) if isinstance(row, Invitation) else None
+    if held_by is not None:
+        held_by.expire(row)
 
 
 def note(
-    session: Session,
+    session: Runner,
     invitation_id: int,
     actor: Actor,
     action: str,
@@ -156,7 +166,7 @@ def note(
 ) -> None:
     """Write one row of history."""
     values = note_values(invitation_id, actor, action, from_status, to_status, reason, message_id)
-    session.execute(sa.insert(History.__table__).values(values))  # type: ignore[arg-type]
+    session.execute(NOTE, values)
 
 
 def note_all(

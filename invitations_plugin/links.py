@@ -10,6 +10,7 @@ from urllib.parse import SplitResult, quote, urlsplit
 from flask import current_app
 from itsdangerous import BadSignature, Signer
 from itsdangerous.encoding import base64_decode, base64_encode
+from werkzeug.routing import Map, MapAdapter
 
 from .addresses import parse_domain
 from .host import StoreView
@@ -107,8 +108,11 @@ def place_of(url: str) -> tuple[str, int | None, str] | None:
 
 def absolute_url(view: StoreView, endpoint: str, **values: Any) -> str:
     """Return the full address of one of our pages in a store view, with or without a request."""
-    parts = urlsplit(base_url(view))
-    adapter = current_app.url_map.bind(
-        parts.netloc, script_name=parts.path or "/", url_scheme=parts.scheme
-    )
+    adapter = _adapter(current_app.url_map, base_url(view))
     return adapter.build(endpoint, values, force_external=True)
+
+
+@lru_cache(maxsize=256)  # the same few, asked for every mail
+def _adapter(urls: Map, base: str) -> MapAdapter:
+    parts = urlsplit(base)
+    return urls.bind(parts.netloc, script_name=parts.path or "/", url_scheme=parts.scheme)

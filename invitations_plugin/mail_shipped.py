@@ -11,7 +11,7 @@ from flask import current_app
 from jinja2 import Environment, FileSystemLoader
 from markupsafe import escape
 
-from .i18n import LANGUAGES, gettext, in_language, ngettext
+from .i18n import LANGUAGES, gettext, in_language, ngettext, translator
 from .mail_kinds import INVITATION, KINDS, Kind
 from .mail_rules import HTML, Content
 from .notices import EVENTS
@@ -74,7 +74,7 @@ def is_of(name: str, code: str) -> bool:
 
 
 def _render(env: Environment, code: str, variables: Mapping[str, Any]) -> Content:
-    given = {**variables, "inv_t": gettext, "inv_nt": ngettext}
+    given = {**variables, "inv_t": translator(), "inv_nt": ngettext}
     names = {part: f"invitations/email/{code}/{file}" for part, file in FILES.items()}
     return Content(**{part: env.get_template(name).render(given) for part, name in names.items()})
 

@@ -6,11 +6,12 @@ Refusing would tell a sender that somebody else invited the same person.
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Final
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Session
 
 from .clock import now
+from .database import Runner
 from .models import History, Invitation, MailState, Status
 from .settings import Settings
 from .turns import take_turn
@@ -19,22 +20,52 @@ DAY, MONTH = timedelta(days=1), timedelta(days=30)
 OPTED_OUT = "opted out"
 WHILE_ONE_LEAVES = timedelta(minutes=1)
 
+_NOTE, _ROW = History.__table__.c, Invitation.__table__.c
+_MINE: Final[sa.BindParameter[int]] = sa.bindparam("mine")
+_ITS_OWN: Final = _ROW.recipient_hash == sa.bindparam("mailbox")
+# One whose end is unknown may have arrived; this mail's own repetition is the same mail.
+_LOST: Final = sa.and_(_NOTE.action == "unknown", _NOTE.invitation_id != _MINE)
+# What only seemed to leave counts as well, so that its sender cannot tell it apart.
+_SEEMED: Final = sa.and_(_NOTE.action == "skip", _NOTE.reason.in_((OPTED_OUT, Status.DECLINED)))
+RECEIVED: Final = (
+    sa.select(_NOTE.at)
+    .join(Invitation.__table__, _ROW.id == _NOTE.invitation_id)
+    .where(
+        _ITS_OWN,
+        sa.or_(_NOTE.action == "send", _LOST, _SEEMED),
+        _NOTE.at > sa.bindparam("since"),
+    )
+    .order_by(_NOTE.at.desc())
+)
+"""When mails left for a mailbox in the longest window, the newest first."""
 
-def turn_of(session: Session, row: Invitation, settings: Settings) -> datetime | None:
+FILLING: Final = sa.select(
+    sa.exists().where(_ITS_OWN, _ROW.mail_state == MailState.SENDING, _ROW.id != _MINE),
+    sa.select(sa.func.count()).select_from(RECEIVED.order_by(None).subquery()).scalar_subquery(),
+)
+"""Whether another mail leaves for a mailbox just now, and how many did in that window."""
+
+
+def turn_of(session: Runner, row: Invitation, settings: Settings) -> datetime | None:
     """Return when a mail's turn comes, in UTC, None for now.
 
     It holds the mailbox until the commit, so that two workers do not both find room.
     """
-    if not (settings.mailbox_per_day or settings.mailbox_per_month):
+    limits = [each for each in (settings.mailbox_per_day, settings.mailbox_per_month) if each]
+    if not limits:
         return None
     take_turn(session, f"mailbox:{row.recipient_hash}")
-    if _is_one_leaving(session, row):
+    given = {"mailbox": row.recipient_hash, "mine": row.id, "since": now() - MONTH}
+    is_one_leaving, received = session.execute(FILLING, given).one()
+    if is_one_leaving:
         return now() + WHILE_ONE_LEAVES
+    if received < min(limits):  # whenever they came
+        return None
     return next_turn(session, row.recipient_hash, settings, row.id)
 
 
 def next_turn(
-    session: Session, recipient_hash: str, settings: Settings, number: int = 0
+    session: Runner, recipient_hash: str, settings: Settings, number: int = 0
 ) -> datetime | None:
     """Return when a mailbox has room for one mail more, in UTC, None for now.
 
@@ -46,36 +77,10 @@ def next_turn(
     return max((each for each in opens if each is not None), default=None)
 
 
-def _is_one_leaving(session: Session, row: Invitation) -> bool:
-    other = Invitation
-    query = sa.select(other.id).where(
-        other.recipient_hash == row.recipient_hash,
-        other.mail_state == MailState.SENDING,
-        other.id != row.id,
-    )
-    return session.scalar(query.limit(1)) is not None
-
-
-def _received(session: Session, recipient_hash: str, number: int) -> list[datetime]:
-    """Return when mails left for the mailbox in the longest window, the newest first.
-
-    One whose end is unknown may have arrived; this mail's own repetition is the same mail.
-    What only seemed to leave counts as well, so that its sender cannot tell it apart.
-    """
-    note, other = History, Invitation
-    lost = sa.and_(note.action == "unknown", note.invitation_id != number)
-    seemed = sa.and_(note.action == "skip", note.reason.in_((OPTED_OUT, Status.DECLINED)))
-    query = (
-        sa.select(note.at)
-        .join(other, other.id == note.invitation_id)
-        .where(
-            other.recipient_hash == recipient_hash,
-            sa.or_(note.action == "send", lost, seemed),
-            note.at > now() - MONTH,
-        )
-        .order_by(note.at.desc())
-    )
-    return list(session.scalars(query))
+def _received(session: Runner, recipient_hash: str, number: int) -> list[datetime]:
+    """Return when mails left for the mailbox in the longest window, the newest first."""
+    given = {"mailbox": recipient_hash, "mine": number, "since": now() - MONTH}
+    return list(session.scalars(RECEIVED, given))
 
 
 def _opens_at(received: list[datetime], limit: int, length: timedelta) -> datetime | None:

@@ -11,14 +11,15 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
 import sqlalchemy as sa
 from flask import current_app
 from sqlalchemy.orm import Session
 
+from . import outbox_sql
 from .clock import now
-from .database import atomically, session
+from .database import Runner, atomically, session
 from .lifecycle import THE_SYSTEM, Changed, LifecycleError, move, note, seems_open
 from .mailboxes import OPTED_OUT, WHILE_ONE_LEAVES
 from .models import NOTICE, Invitation, MailState, Outbox, OutboxState, Status
@@ -30,6 +31,7 @@ AMBIGUOUS_WAIT = timedelta(minutes=30)
 RETRIES = [timedelta(minutes=m) for m in (1, 5, 30, 120, 360, 720, 1440, 2880, 1644)]
 JITTER = 0.2
 CLOSED = "closed while it left"
+COLUMNS: Final = Invitation.__table__.c.keys()
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,7 @@ class Entry:
     ambiguous: int
     spared: int
     claim: str
+    lease_until: datetime
 
     @property
     def name(self) -> str:
@@ -103,21 +106,35 @@ def entry_columns() -> list[Any]:
     return [getattr(Outbox, each.name) for each in fields(Entry)]
 
 
-def mark_sending(db: Session, entry: Entry, row: Invitation | None) -> None:
-    """Mark a row as being handed to the server, and keep the rest of its batch.
+def read(db: Runner, number: int, *, waits: bool = True) -> tuple[Invitation, bool] | None:
+    """Return an invitation as it is now, and whether its mailbox opted out; None where it is gone.
 
-    :param row: its invitation, None for a notice.
+    Where the database can, nobody changes it until the commit. It is a copy outside of the
+    session: what is set there is not written.
+
+    :param waits: whether to wait for somebody who changes it just now; there is none otherwise.
+    """
+    statement = outbox_sql.READ_AND_HOLD if waits else outbox_sql.READ_IF_FREE
+    found = db.execute(statement, {"number": number}).first()
+    if found is None:
+        return None
+    *values, is_opted_out = found
+    return Invitation(**dict(zip(COLUMNS, values, strict=True))), bool(is_opted_out)
+
+
+def mark_sending(db: Runner, entry: Entry, row: Invitation | None) -> None:
+    """Mark a row as being handed to the server.
+
+    :param row: its invitation, None for a notice; whether it is a customer's is written, too.
     :raises ClaimLost: when this worker's claim is not the row's any more.
     :raises Changed: when the invitation is not the one that was read: the mail would say
         what somebody has just changed. It comes again when its lease is over.
     """
-    _mine(db, entry, state=OutboxState.SENDING, lease_until=now() + _sending_lease())
-    _keep_alive(db, entry)
+    _do(db, outbox_sql.MARK_MAIL, _held(entry) | {"until": now() + _sending_lease()})
     if row is None:
         return
-    as_read = sa.and_(Invitation.id == row.id, Invitation.version == row.version)
-    marked = db.execute(sa.update(Invitation).where(as_read).values(mail_state=MailState.SENDING))
-    if marked.rowcount != 1:  # type: ignore[attr-defined]
+    given = {"number": row.id, "as_read": row.version, "is_customer": row.existing_customer}
+    if db.execute(outbox_sql.MARK_INVITATION, given).rowcount != 1:  # type: ignore[attr-defined]
         raise Changed("send")
 
 
@@ -127,21 +144,14 @@ def _sending_lease() -> timedelta:
     return max(timedelta(minutes=10), timedelta(seconds=30 * timeout))
 
 
-def _keep_alive(db: Session, entry: Entry) -> None:
-    """Keep the rest of the batch, when half of its lease is over."""
-    row, at = Outbox, now()
-    db.execute(
-        sa.update(row)
-        .where(
-            row.claim == entry.claim,
-            row.state == OutboxState.CLAIMED,
-            row.lease_until < at + LEASE / 2,
-        )
-        .values(lease_until=at + LEASE)
-    )
+def keep_alive(db: Session, claim: str) -> datetime:
+    """Keep what is claimed and not begun; return until when. The caller commits."""
+    until = now() + LEASE
+    db.execute(outbox_sql.KEEP, {"held_by": claim, "until": until})
+    return until
 
 
-def skip(db: Session, entry: Entry, row: Invitation | None, reason: str) -> None:
+def skip(db: Runner, entry: Entry, row: Invitation | None, reason: str) -> None:
     """Close a row whose mail must not leave any more.
 
     :raises ClaimLost: when it is not this worker's.
@@ -151,7 +161,7 @@ def skip(db: Session, entry: Entry, row: Invitation | None, reason: str) -> None
         _set_skipped(db, row, reason)
 
 
-def _set_skipped(db: Session, row: Invitation, reason: str) -> None:
+def _set_skipped(db: Runner, row: Invitation, reason: str) -> None:
     values: dict[str, Any] = {"mail_state": MailState.SKIPPED, "mail_error": reason}
     # To its sender it looks like any other that was sent.
     as_if_sent = values | {"sent_at": row.sent_at or now(), "last_sent_at": now()}
@@ -171,7 +181,7 @@ def seems_to_leave(row: Invitation, reason: str) -> bool:
     return reason == OPTED_OUT or (row.status == Status.DECLINED and seems_open(row))
 
 
-def wait(db: Session, entry: Entry, row: Invitation, turn: datetime, settings: Settings) -> None:
+def wait(db: Runner, entry: Entry, row: Invitation, turn: datetime, settings: Settings) -> None:
     """Leave a mail until its mailbox may receive one more; its link lives from then on.
 
     :raises ClaimLost: when it is not this worker's.
@@ -183,41 +193,47 @@ def wait(db: Session, entry: Entry, row: Invitation, turn: datetime, settings: S
         note(db, row.id, THE_SYSTEM, "wait")
 
 
-def sent(db: Session, entry: Entry, answer: str) -> Invitation | None:
-    """Note that the server took a mail; return its invitation, None when it has none (any more).
+def sent(db: Runner, entry: Entry, row: Invitation | None, answer: str) -> None:
+    """Note that the server took a mail, also where its invitation changed meanwhile.
 
-    Nobody changes the row between its being read and written: staff who edit it in this
-    very moment would make the mail look like one that left a closed invitation.
-
+    :param row: its invitation as it was read when it began to leave, None for a notice.
     :raises ClaimLost: when the row is not this worker's any more.
     """
     _close(db, entry)
-    if entry.invitation_id is None:
-        return None
-    row = db.get(
-        Invitation,
-        entry.invitation_id,
-        populate_existing=True,
-        with_for_update={"key_share": True},
-    )
     if row is None:
-        return None
+        return
+    try:
+        _sent(db, entry, row, answer)
+    except Changed:
+        # Held from here on: staff who edit it in this very moment would make the mail look
+        # like one that left a closed invitation.
+        changed = read(db, row.id)
+        if changed is not None:
+            _sent_meanwhile(db, entry, changed[0], answer)
+
+
+def _sent(db: Runner, entry: Entry, row: Invitation, answer: str) -> None:
+    values, said = _as_sent(entry, row), answer or None
+    move(db, row, "send", THE_SYSTEM, values, reason=said, message_id=entry.message_id)
+
+
+def _sent_meanwhile(db: Runner, entry: Entry, row: Invitation, answer: str) -> None:
+    try:
+        _sent(db, entry, row, answer)
+    except LifecycleError:
+        _set_mail(db, row.id, **_as_sent(entry, row))
+        _note_try(db, entry, "send", CLOSED, row.status)
+
+
+def _as_sent(entry: Entry, row: Invitation) -> dict[str, Any]:
     at = now()
-    values = {
+    return {
         "sent_at": row.sent_at or at,
         "last_sent_at": at,
         "mail_state": MailState.DELIVERED,
         "mail_error": None,
         "mail_tries": entry.tries + 1,
     }
-    try:
-        move(
-            db, row, "send", THE_SYSTEM, values, reason=answer or None, message_id=entry.message_id
-        )
-    except LifecycleError:
-        _set_mail(db, row.id, **values)
-        _note_try(db, entry, "send", CLOSED, row.status)
-    return row
 
 
 def sent_late(db: Session, entry: Entry) -> None:
@@ -295,7 +311,7 @@ def unknown(db: Session, entry: Entry, error: str, *, never_twice: bool = False)
     _note_try(db, entry, "unknown", error)
 
 
-def _note_try(db: Session, entry: Entry, action: str, said: str, status: str | None = None) -> None:
+def _note_try(db: Runner, entry: Entry, action: str, said: str, status: str | None = None) -> None:
     """Note how one try of a mail ended, where the status of the invitation stays."""
     number, mail = entry.invitation_id, entry.message_id
     if number is not None:  # a notice has no history
@@ -322,28 +338,29 @@ def release(db: Session, entries: Sequence[Entry]) -> None:
     )
 
 
-def _mine(db: Session, entry: Entry, **values: object) -> None:
+def _mine(db: Runner, entry: Entry, **values: object) -> None:
     """Change a row of the outbox that is still this worker's.
 
     :raises ClaimLost: when it is not.
     """
-    _do(db, sa.update(Outbox).where(*_claimed(entry)).values(**values))
+    mine = (Outbox.id == entry.id, Outbox.claim == entry.claim)
+    _do(db, sa.update(Outbox).where(*mine).values(**values))
 
 
-def _close(db: Session, entry: Entry) -> None:
-    _do(db, sa.delete(Outbox).where(*_claimed(entry)))
+def _close(db: Runner, entry: Entry) -> None:
+    _do(db, outbox_sql.CLOSE, _held(entry))
 
 
-def _claimed(entry: Entry) -> tuple[sa.ColumnElement[bool], ...]:
-    return Outbox.id == entry.id, Outbox.claim == entry.claim
+def _held(entry: Entry) -> dict[str, Any]:
+    return {"mail": entry.id, "held_by": entry.claim}
 
 
-def _do(db: Session, statement: sa.Update | sa.Delete) -> None:
-    if db.execute(statement).rowcount != 1:  # type: ignore[attr-defined]
+def _do(db: Runner, statement: Any, given: dict[str, Any] | None = None) -> None:
+    if db.execute(statement, given).rowcount != 1:  # type: ignore[attr-defined]
         raise ClaimLost
 
 
-def _set_mail(db: Session, invitation_id: int | None, **values: object) -> None:
+def _set_mail(db: Runner, invitation_id: int | None, **values: object) -> None:
     if invitation_id is None:
         return
     db.execute(sa.update(Invitation).where(Invitation.id == invitation_id).values(**values))

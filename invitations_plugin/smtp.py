@@ -172,23 +172,22 @@ class Connection(flask_mail.Connection):
     def configure_host(self) -> smtplib.SMTP:
         """Connect with a timeout, and over TLS only to whom the certificate names."""
         timeout = float(self.timeout or current_app.config["INVITATIONS_SMTP_TIMEOUT"])
-        context = ssl.create_default_context()
         server, port = self.mail.server, self.mail.port
         host: smtplib.SMTP
         if self.mail.use_ssl:
-            host = smtplib.SMTP_SSL(server, port, timeout=timeout, context=context)
+            host = smtplib.SMTP_SSL(server, port, timeout=timeout, context=_verifying())
         else:
             host = smtplib.SMTP(server, port, timeout=timeout)
         try:
-            self._agree(host, context)
+            self._agree(host)
         except BaseException:
             host.close()
             raise
         return host
 
-    def _agree(self, host: smtplib.SMTP, context: ssl.SSLContext) -> None:
+    def _agree(self, host: smtplib.SMTP) -> None:
         if self.mail.use_tls and not self.mail.use_ssl:
-            host.starttls(context=context)
+            host.starttls(context=_verifying())
         host.ehlo_or_helo_if_needed()
         if self.mail.username and self.mail.password:
             host.login(self.mail.username, self.mail.password)
@@ -240,7 +239,7 @@ class Connection(flask_mail.Connection):
             raise Broken(describe(error)) from error
 
     def _in_one_go(self, host: smtplib.SMTP, sender: str, recipient: str) -> None:
-        said = [f"mail FROM:{smtplib.quoteaddr(sender)}", f"rcpt TO:{smtplib.quoteaddr(recipient)}"]
+        said = [f"mail FROM:{_in_brackets(sender)}", f"rcpt TO:{_in_brackets(recipient)}"]
         host.send(commands([*said, "data"]))
         from_reply, to_reply, data_reply = _replies(host, 3)
         is_refused = not (_is_yes(from_reply) and _is_yes(to_reply))
@@ -265,6 +264,11 @@ class Connection(flask_mail.Connection):
         _check(host, code, text)
         self.answer = f"{code} {_decode(text)}"
         return self.answer
+
+
+def _verifying() -> ssl.SSLContext:
+    """Return what verifies a server: the certificates that this machine trusts at the moment."""
+    return ssl.create_default_context()
 
 
 def connect() -> Connection:
@@ -362,6 +366,10 @@ def _address(text: str) -> str:
     if read != text:
         raise ValueError(f"{text!r} is no plain address")
     return read
+
+
+def _in_brackets(address: str) -> str:
+    return f"<{address}>" if is_bare(address) else smtplib.quoteaddr(address)
 
 
 def _decode(text: bytes | str) -> str:

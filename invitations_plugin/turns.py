@@ -3,26 +3,32 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import cache
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from .clock import now
-from .database import insert_into
+from .database import Runner, engine, insert_for
 from .models import Quota
 
 LONGEST = timedelta(hours=1)  # no transaction lasts so long
 
 
-def take_turn(session: Session, subject: str) -> None:
+def take_turn(session: Runner, subject: str) -> None:
     """Hold a subject's row until the commit: two who take it come one after the other."""
-    row = insert_into(session, Quota).values(subject=subject, taken=1, updated_at=now())
     session.execute(
-        row.on_conflict_do_update(
-            index_elements=[Quota.subject],
-            set_={"taken": Quota.taken + 1, "updated_at": now()},
-        )
+        _taking(engine().dialect.name), {"subject": subject, "taken": 1, "updated_at": now()}
     )
+
+
+@cache
+def _taking(dialect: str) -> Any:
+    table = Quota.__table__
+    row = insert_for(dialect, table)
+    changed = {"taken": table.c.taken + 1, "updated_at": row.excluded.updated_at}
+    return row.on_conflict_do_update(index_elements=[table.c.subject], set_=changed)
 
 
 def take_address_turn(session: Session, website: str, email_hash: str) -> None:

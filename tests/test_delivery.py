@@ -18,6 +18,7 @@ import time_machine
 from jinja2 import ChoiceLoader, DictLoader
 
 from invitations_plugin import delivery, outbox, recovery, workers
+from invitations_plugin.beginning import Known, begin
 from invitations_plugin.clock import now
 from invitations_plugin.database import atomically, engine, session
 from invitations_plugin.lifecycle import THE_SYSTEM, Actor, discard
@@ -308,7 +309,7 @@ def die_while_sending(store: Store) -> None:
     """Do what a worker does up to the moment at which it is killed."""
     with store.app.app_context():
         (entry,) = outbox.claim(10)
-        atomically(lambda: delivery._begin(session(), entry))
+        atomically(lambda: begin(session(), entry, Known()))
 
 
 def test_a_dead_workers_mail_is_repeated_once_half_an_hour_later_and_then_parked(

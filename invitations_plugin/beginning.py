@@ -1,0 +1,129 @@
+"""The beginning of a mail: it is looked at once more, made, and marked as being sent."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import Enum, auto
+from typing import Any
+
+from . import mailboxes, notices, outbox
+from .clock import now
+from .database import Runner
+from .host import StoreView
+from .lifecycle import Changed
+from .mail import invitation_sent, staff_notice
+from .models import Invitation, Status
+from .outbox import Entry
+from .people import People
+from .settings import Settings
+from .smtp import Message, Temporary
+from .state import settings_of, store_view
+
+ERASED = "erased"
+
+
+class NotNow(Enum):
+    """What becomes of a mail that does not leave."""
+
+    SKIPPED = auto()
+    WAITS = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A mail that is marked as being sent; a notice to staff has no invitation."""
+
+    entry: Entry
+    row: Invitation | None
+    message: Message
+
+
+@dataclass(slots=True)
+class Known:
+    """What is asked once for a batch: about its people, and its store views."""
+
+    people: People = field(default_factory=People)
+    views: dict[tuple[str, str], tuple[StoreView, Settings]] = field(default_factory=dict)
+
+    def ask(self, entries: Sequence[Entry]) -> None:
+        """Ask about the people of a batch; of a batch that is under way it was asked before."""
+        ids = [each.invitation_id for each in entries if each.invitation_id is not None]
+        if ids and not self.people.were_asked_for:
+            self.people.ask(ids)
+
+    def view_of(self, row: Invitation) -> tuple[StoreView, Settings]:
+        """Return the store view of an invitation, and its settings."""
+        place = row.store_view, row.website
+        if place not in self.views:
+            view = store_view(*place)
+            self.views[place] = view, settings_of(view)
+        return self.views[place]
+
+
+def begin(db: Runner, entry: Entry, known: Known, *, waits: bool = True) -> Begun | NotNow:
+    """Mark a row as being sent and return its mail, or why it does not leave.
+
+    The mail is made first: no transaction stays open while the server takes its time.
+
+    :param waits: whether to wait for somebody who changes the invitation just now.
+    :raises ClaimLost: when this worker's claim is not the row's any more.
+    :raises Changed: when somebody changed the invitation after it was read, or does.
+    :raises Exception: whatever is wrong with the mail.
+    """
+    if entry.payload is not None:
+        return _begin_notice(db, entry, entry.payload)
+    found = outbox.read(db, entry.invitation_id or 0, waits=waits)
+    if found is not None:
+        return _begin_invitation(db, entry, *found, known)
+    if not waits:
+        raise Changed("send")
+    outbox.skip(db, entry, None, ERASED)
+    return NotNow.SKIPPED
+
+
+def _begin_notice(db: Runner, entry: Entry, payload: dict[str, Any]) -> Begun | NotNow:
+    if entry.recipient is None or not notices.is_wanted(entry.recipient):
+        outbox.skip(db, entry, None, "not wanted any more")
+        return NotNow.SKIPPED
+    outbox.mark_sending(db, entry, None)
+    view = store_view("")
+    settings = settings_of(view)
+    made = staff_notice(payload, entry.recipient, view, settings, entry.message_id)
+    return Begun(entry, None, made)
+
+
+def _begin_invitation(
+    db: Runner, entry: Entry, row: Invitation, is_opted_out: bool, known: Known
+) -> Begun | NotNow:
+    reason = _reason_to_skip(row, is_opted_out, known.people)
+    if reason is not None and not outbox.seems_to_leave(row, reason):
+        outbox.skip(db, entry, row, reason)
+        return NotNow.SKIPPED
+    view, settings = known.view_of(row)
+    if view.website != row.website:  # its link would lead nowhere
+        raise Temporary(f"The store has no website {row.website!r}.")
+    turn = mailboxes.turn_of(db, row, settings)
+    if turn is not None:
+        outbox.wait(db, entry, row, turn, settings)
+        return NotNow.WAITS
+    if reason is not None:
+        outbox.skip(db, entry, row, reason)
+        return NotNow.SKIPPED
+    # Found out here, where no sender can time it.
+    row.existing_customer = known.people.has_account(row)
+    outbox.mark_sending(db, entry, row)
+    return Begun(entry, row, invitation_sent(row, view, settings, entry.message_id))
+
+
+def _reason_to_skip(row: Invitation, is_opted_out: bool, people: People) -> str | None:
+    """Return why a mail must not leave, read again right before it would."""
+    if row.email is None:
+        return ERASED
+    if row.status != Status.NOT_SENT:
+        return row.status
+    if row.expires_at <= now():
+        return "expired"
+    if not people.is_active(row):
+        return "inviter disabled"
+    return mailboxes.OPTED_OUT if is_opted_out else None

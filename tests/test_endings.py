@@ -1,0 +1,256 @@
+"""The end of a mail and the beginning of the next share a transaction, and nothing else."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from threading import Thread
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from invitations_plugin import people
+from invitations_plugin.database import engine
+from invitations_plugin.lifecycle import Actor, discard
+from invitations_plugin.models import Invitation, Outbox
+from invitations_plugin.opt_outs import opt_out
+from invitations_plugin.signals import invitation_sent
+
+from .support.outbox import many, queue, recipients, wait_for
+from .support.sink import Mail, Sink
+from .support.stores import Store
+
+ANNA, BEN, CARA = "anna@example.com", "ben@example.com", "cara@example.com"
+Change = Callable[[Any, Invitation], object]
+
+
+def seen_by_others(store: Store) -> dict[str | None, tuple[str, str]]:
+    """Return status and state of the mail of each address, as committed."""
+    row = Invitation
+    with store.app.app_context(), engine().connect() as another:
+        found = another.execute(
+            sa.select(row.email, row.status, row.mail_state).order_by(row.id)
+        ).all()
+    return {email: (status, state) for email, status, state in found}
+
+
+def while_taking(sink: Sink, address: str, work: Callable[[], object]) -> None:
+    """Do something while the server takes the mail to an address."""
+
+    def look(mail: Mail) -> None:
+        if mail.recipients == [address]:
+            work()
+
+    sink.while_taking = look
+
+
+def take_over(store: Store, number: int) -> None:
+    """Be another worker that has an invitation's mail by now."""
+    with store.session() as db:
+        its = sa.update(Outbox).where(Outbox.invitation_id == number)
+        db.execute(its.values(claim="another worker's"))
+        db.commit()
+
+
+def test_each_end_is_committed_before_the_next_mail_leaves(store: Store, sink: Sink) -> None:
+    queue(store, ANNA, BEN, CARA)
+    seen: list[list[tuple[str, str]]] = []
+    sink.while_taking = lambda mail: seen.append(list(seen_by_others(store).values()))
+    assert store.deliver().sent == 3
+    sent, leaving, waiting = ("sent", "delivered"), ("not_sent", "sending"), ("not_sent", "queued")
+    assert seen == [[leaving, waiting, waiting], [sent, leaving, waiting], [sent, sent, leaving]]
+    assert store.outbox() == []
+
+
+def test_the_last_end_is_committed_without_a_next_mail(store: Store, sink: Sink) -> None:
+    queue(store, ANNA, BEN)
+    assert store.deliver(limit=1).sent == 1
+    assert seen_by_others(store)[ANNA] == ("sent", "delivered")
+    assert [each.state for each in store.outbox()] == ["queued"]
+
+
+def test_an_end_is_kept_though_the_next_mail_cannot_be_made(
+    store: Store, sink: Sink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host = store.app.extensions["invitations"].host
+    senders = host.senders
+    no_sender = lambda view: () if view.code == "fr" else senders(view)  # noqa: E731
+    monkeypatch.setattr(host, "senders", no_sender)
+    queue(store, ANNA)
+    queue(store, BEN, store_view="fr")
+    queue(store, CARA)
+    report = store.deliver()
+    assert (report.sent, report.deferred, recipients(sink)) == (2, 1, [ANNA, CARA])
+    assert store.invitation(ANNA).mail_tries == 1
+    assert [action for action, *_ in store.history(ANNA)] == ["send"]
+    assert [action for action, *_ in store.history(BEN)] == ["defer"]
+    (waiting,) = store.outbox()
+    assert (waiting.state, waiting.tries) == ("queued", 1)
+
+
+def test_an_end_is_kept_though_the_next_mail_is_another_worker_s_by_then(
+    store: Store, sink: Sink
+) -> None:
+    _, ben = queue(store, ANNA, BEN)
+    while_taking(sink, ANNA, lambda: take_over(store, ben))
+    report = store.deliver()
+    assert (report.sent, report.skipped, recipients(sink)) == (1, 1, [ANNA])
+    assert seen_by_others(store) == {ANNA: ("sent", "delivered"), BEN: ("not_sent", "queued")}
+    assert [each.claim for each in store.outbox()] == ["another worker's"]
+
+
+def test_a_claim_lost_while_sending_costs_the_next_mail_nothing(store: Store, sink: Sink) -> None:
+    anna, _ = queue(store, ANNA, BEN)
+    while_taking(sink, ANNA, lambda: take_over(store, anna))
+    assert store.deliver().sent == 2
+    assert seen_by_others(store) == {ANNA: ("not_sent", "sending"), BEN: ("sent", "delivered")}
+    assert store.invitation(ANNA).last_sent_at is not None
+    assert [each.claim for each in store.outbox()] == ["another worker's"]
+
+
+@pytest.mark.parametrize(
+    "close",
+    [
+        lambda db, row: discard(db, row, Actor("staff")),
+        lambda db, row: opt_out(db, row.recipient_hash),
+        lambda db, row: db.delete(row),
+        lambda db, row: setattr(row, "email", None),
+    ],
+    ids=["discarded", "opted out", "deleted", "erased"],
+)
+def test_a_mail_closed_while_the_one_before_it_leaves_does_not_leave(
+    store: Store, sink: Sink, close: Change
+) -> None:
+    _, ben, _ = queue(store, ANNA, BEN, CARA)
+
+    def close_it() -> None:
+        with store.session() as db:
+            close(db, db.get_one(Invitation, ben))
+            db.commit()
+
+    while_taking(sink, ANNA, close_it)
+    report = store.deliver()
+    assert (report.sent, report.skipped, recipients(sink)) == (2, 1, [ANNA, CARA])
+    assert store.invitation(ANNA).status == store.invitation(CARA).status == "sent"
+    assert store.outbox() == []
+
+
+def test_a_mail_edited_while_the_one_before_it_leaves_says_what_it_says_then(
+    store: Store, sink: Sink
+) -> None:
+    _, ben = queue(store, ANNA, BEN)
+
+    def edit() -> None:
+        with store.session() as db:
+            row = db.get_one(Invitation, ben)
+            row.message, row.version = "Written a moment ago.", row.version + 1
+            db.commit()
+
+    while_taking(sink, ANNA, edit)
+    assert store.deliver().sent == 2
+    assert "Written a moment ago." in sink.to(BEN)[0].text
+
+
+def test_an_edit_of_a_mail_that_is_leaving_keeps_its_end(store: Store, sink: Sink) -> None:
+    anna, _ = queue(store, ANNA, BEN)
+
+    def edit() -> None:
+        with store.session() as db:
+            row = db.get_one(Invitation, anna)
+            row.group_code, row.version = "vip", row.version + 1
+            db.commit()
+
+    while_taking(sink, ANNA, edit)
+    assert store.deliver().sent == 2
+    assert store.history(ANNA) == [("send", "not_sent", "sent", "system")]
+    assert store.invitation(ANNA).group_code == "vip"
+
+
+@pytest.mark.parametrize("database", ["postgresql"])  # SQLite has one writer at a time
+def test_who_holds_the_next_invitation_does_not_hold_up_the_end_of_the_one_before(
+    store: Store, sink: Sink
+) -> None:
+    _, ben = queue(store, ANNA, BEN)
+    held: list[sa.Connection] = []
+    ends: list[tuple[str, str]] = []
+
+    def hold() -> None:
+        with store.app.app_context():
+            held.append(engine().connect())
+        held[0].execute(sa.select(Invitation.id).where(Invitation.id == ben).with_for_update())
+
+    def let_go() -> None:
+        wait_for(lambda: len(sink.mails) == 1 and bool(held))
+        try:
+            wait_for(lambda: seen_by_others(store)[ANNA][0] == "sent", seconds=10)
+            ends.append(seen_by_others(store)[ANNA])
+        finally:
+            held[0].close()
+
+    while_taking(sink, ANNA, hold)
+    watcher = Thread(target=let_go)
+    watcher.start()
+    assert store.deliver().sent == 2
+    watcher.join()
+    assert ends == [("sent", "delivered")]
+
+
+def test_a_mail_is_told_of_before_the_next_one_leaves(store: Store, sink: Sink) -> None:
+    queue(store, *many(3))
+    left: list[int] = []
+
+    def receive(sender: Any, **words: Any) -> None:
+        left.append(len(sink.mails))
+
+    with invitation_sent.connected_to(receive):
+        assert store.deliver().sent == 3
+    assert left == [1, 2, 3]
+
+
+@pytest.mark.parametrize("fails", ["customers_among", "is_active"])
+def test_a_store_that_cannot_tell_of_one_person_delays_that_mail_alone(
+    store: Store, sink: Sink, monkeypatch: pytest.MonkeyPatch, fails: str
+) -> None:
+    host = store.app.extensions["invitations"].host
+    queue(store, BEN, inviter_key="2")
+    real = getattr(host, fails)
+
+    def answer(asked: Any, *more: Any) -> Any:
+        if fails == "customers_among" or host.key(asked) == "2":
+            raise RuntimeError("The store is broken")
+        return real(asked, *more)
+
+    monkeypatch.setattr(host, fails, answer)
+    queue(store, ANNA, CARA)
+    report = store.deliver()
+    expected = [ANNA, BEN, CARA] if fails == "customers_among" else [ANNA, CARA]
+    assert sorted(recipients(sink)) == expected
+    assert report.deferred == 3 - len(expected)
+
+
+def test_an_inviter_who_is_disabled_in_the_middle_of_a_batch_is_seen_before_long(
+    store: Store, sink: Sink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(people, "FRESH", 0.0)
+    host = store.app.extensions["invitations"].host
+    queue(store, ANNA, BEN)
+    disable = lambda: monkeypatch.setattr(host, "is_active", lambda customer: False)  # noqa: E731
+    while_taking(sink, ANNA, disable)
+    assert (store.deliver().sent, recipients(sink)) == (1, [ANNA])
+    assert store.invitation(BEN).mail_error == "inviter disabled"
+
+
+def test_a_mail_has_one_commit_and_eight_statements_of_its_own(store: Store, sink: Sink) -> None:
+    with store.app.app_context():
+        used = engine()
+    counts: list[Counter[str]] = []
+    sa.event.listen(used, "commit", lambda connection: counts[-1].update(["commits"]))
+    sa.event.listen(used, "before_cursor_execute", lambda *given: counts[-1].update(["statements"]))
+    for number in (10, 30):
+        counts.append(Counter())
+        queue(store, *(f"{number}.{each}" for each in many(number)))
+        counts.append(Counter())
+        assert store.deliver().sent == number
+    few, more = counts[1], counts[3]
+    assert (more - few) == {"commits": 20, "statements": 160}
