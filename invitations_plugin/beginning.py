@@ -32,11 +32,15 @@ class NotNow(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """A mail that is marked as being sent; a notice to staff has no invitation."""
+    """A mail that is marked as being sent, until :func:`time.monotonic` says so much.
+
+    A notice to staff has no invitation.
+    """
 
     entry: Entry
     row: Invitation | None
     message: Message
+    until: float
 
 
 @dataclass(slots=True)
@@ -86,11 +90,11 @@ def _begin_notice(db: Runner, entry: Entry, payload: dict[str, Any]) -> Begun | 
     if entry.recipient is None or not notices.is_wanted(entry.recipient):
         outbox.skip(db, entry, None, "not wanted any more")
         return NotNow.SKIPPED
-    outbox.mark_sending(db, entry, None)
+    until = outbox.mark_sending(db, entry, None)
     view = store_view("")
     settings = settings_of(view)
     made = staff_notice(payload, entry.recipient, view, settings, entry.message_id)
-    return Begun(entry, None, made)
+    return Begun(entry, None, made, until)
 
 
 def _begin_invitation(
@@ -112,8 +116,8 @@ def _begin_invitation(
         return NotNow.SKIPPED
     # Found out here, where no sender can time it.
     row.existing_customer = known.people.has_account(row)
-    outbox.mark_sending(db, entry, row)
-    return Begun(entry, row, invitation_sent(row, view, settings, entry.message_id))
+    until = outbox.mark_sending(db, entry, row)
+    return Begun(entry, row, invitation_sent(row, view, settings, entry.message_id), until)
 
 
 def _reason_to_skip(row: Invitation, is_opted_out: bool, people: People) -> str | None:

@@ -254,7 +254,7 @@ def _deliver_one(
         if begun is None:
             begun = atomically(lambda: begin(our_connection(), entry, batch.known))
         if isinstance(begun, Begun):
-            batch.taken = Taken(begun, connection.deliver(begun.message))
+            batch.taken = Taken(begun, connection.deliver(begun.message, begun.until))
     except (Broken, Ambiguous, Busy, DBAPIError):
         raise
     except (ClaimLost, Changed):

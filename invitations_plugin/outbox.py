@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 import secrets
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
@@ -122,20 +123,23 @@ def read(db: Runner, number: int, *, waits: bool = True) -> tuple[Invitation, bo
     return Invitation(**dict(zip(COLUMNS, values, strict=True))), bool(is_opted_out)
 
 
-def mark_sending(db: Runner, entry: Entry, row: Invitation | None) -> None:
-    """Mark a row as being handed to the server.
+def mark_sending(db: Runner, entry: Entry, row: Invitation | None) -> float:
+    """Mark a row as being handed to the server; return until when, by :func:`time.monotonic`.
 
     :param row: its invitation, None for a notice; whether it is a customer's is written, too.
     :raises ClaimLost: when this worker's claim is not the row's any more.
     :raises Changed: when the invitation is not the one that was read: the mail would say
         what somebody has just changed. It comes again when its lease is over.
     """
-    _do(db, outbox_sql.MARK_MAIL, _held(entry) | {"until": now() + _sending_lease()})
+    lease = _sending_lease()
+    until = time.monotonic() + lease.total_seconds()
+    _do(db, outbox_sql.MARK_MAIL, _held(entry) | {"until": now() + lease})
     if row is None:
-        return
+        return until
     given = {"number": row.id, "as_read": row.version, "is_customer": row.existing_customer}
     if db.execute(outbox_sql.MARK_INVITATION, given).rowcount != 1:  # type: ignore[attr-defined]
         raise Changed("send")
+    return until
 
 
 def _sending_lease() -> timedelta:

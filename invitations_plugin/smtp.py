@@ -8,8 +8,10 @@ as a failure; refused recipients passed over.
 
 from __future__ import annotations
 
+import math
 import smtplib
 import ssl
+import time
 from datetime import UTC, datetime
 from email.errors import MessageError
 from email.headerregistry import Address as HeaderAddress
@@ -192,12 +194,14 @@ class Connection(flask_mail.Connection):
         if self.mail.username and self.mail.password:
             host.login(self.mail.username, self.mail.password)
 
-    def deliver(self, message: Message) -> str:
+    def deliver(self, message: Message, until: float = math.inf) -> str:
         """Hand one message over; returning means the server has taken it.
 
         Returns the server's answer, which often names the message in its own queue; ""
         where nothing is sent.
 
+        :param until: what :func:`time.monotonic` says when the message is this caller's no
+            more: who was frozen that long lets it be.
         :raises Temporary: on a 4xx, with its text.
         :raises Permanent: on a 5xx, or an address that mail cannot be sent to.
         :raises Broken: when the connection broke before the message was handed over.
@@ -210,17 +214,20 @@ class Connection(flask_mail.Connection):
         content, answer = message.as_bytes(), ""
         if self.host is not None:
             bounces_to = current_app.config.get("INVITATIONS_RETURN_PATH") or message.sender
-            answer = self._hand_over(
-                self.host, (str(bounces_to), str(message.recipients[0])), content
-            )
+            envelope = str(bounces_to), str(message.recipients[0])
+            answer = self._hand_over(self.host, envelope, content, until)
         self.num_emails += 1
         tell(flask_mail.email_dispatched, message=message)
         return answer
 
-    def _hand_over(self, host: smtplib.SMTP, envelope: tuple[str, str], content: bytes) -> str:
+    def _hand_over(
+        self, host: smtplib.SMTP, envelope: tuple[str, str], content: bytes, until: float
+    ) -> str:
         """Send one message; a line whose state nobody knows is not used again."""
         try:
             self._envelope(host, *envelope)
+            if time.monotonic() > until:
+                raise Broken("The worker did not come to send it in its time.")
             return self._data(host, content)
         except (Broken, Ambiguous):
             host.close()

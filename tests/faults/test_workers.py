@@ -76,6 +76,26 @@ def test_a_frozen_worker_wakes_when_its_time_is_over(
     assert [(row.version, row.mail_state, row.mail_tries) for row in store.invitations()] == ended
 
 
+def test_a_worker_frozen_before_the_message_does_not_send_it_when_its_time_is_over(
+    store: Store, sink: Sink, crew: Crew, run: Run
+) -> None:
+    queue(store, *MAILS)
+    doomed = MAILS[5]
+
+    def freeze(address: str) -> None:
+        if address == doomed and sink.asked_for.count(doomed) == 1:
+            crew.members[0].signal(signal.SIGSTOP)
+
+    sink.while_asking = freeze
+    crew.add()
+    wait_for(lambda: doomed in sink.asked_for)
+    crew.add()
+    wait_for(lambda: is_empty(store))
+    crew.members[0].signal(signal.SIGCONT)
+    crew.end()
+    assert run.judge(store, sink, MAILS) == set()
+
+
 @pytest.mark.parametrize("number", [1, 2, 4, 8] if WHOLE else [4])
 def test_workers_share_an_outbox(
     store: Store, sink: Sink, crew: Crew, run: Run, number: int

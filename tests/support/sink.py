@@ -71,8 +71,9 @@ class Sink:
     mail, "250 drop" closes it after saying 250 (any other number, too), and "silence" never
     comes. ``script`` says the same of one address, an answer a try: ``"RCPT 451 later"``,
     ``"DATA taken drop"``. ``refused`` holds the answers to
-    addresses that are never taken. ``while_taking`` is called with each mail before its
-    250, ``before_reply`` before any answer to a mail, and ``delay`` is how long one takes.
+    addresses that are never taken. ``while_asking`` is called with each recipient before it is
+    answered, ``while_taking`` with each mail before its 250, ``before_reply`` before any
+    answer to a mail, and ``delay`` is how long one takes.
     ``at_connect`` is said instead of a greeting. With ``heads_only`` it keeps no more than the
     headers of a hundred thousand mails. With ``tls`` it offers STARTTLS, with
     ``pipelining`` it takes commands in one go; then ``waits_for_nothing`` makes it ask for
@@ -84,6 +85,7 @@ class Sink:
     script: dict[str, list[str]] = field(default_factory=dict)
     refused: dict[str, str] = field(default_factory=dict)
     asked_for: list[str] = field(default_factory=list)
+    while_asking: Callable[[str], None] | None = None
     while_taking: Callable[[Mail], None] | None = None
     before_reply: Callable[[], None] | None = None
     at_connect: str | None = None
@@ -153,6 +155,8 @@ class Sink:
         self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
     ) -> str:
         self.asked_for.append(address)
+        if self.while_asking is not None:
+            await asyncio.to_thread(self.while_asking, address)
         answer = await self._next("RCPT", server, address) or self.refused.get(address)
         if answer is None or answer.startswith("250"):
             envelope.rcpt_tos.append(address)
