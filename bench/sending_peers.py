@@ -102,36 +102,40 @@ def _built(store: Store, ids: Sequence[int]) -> dict[int, tuple[str, bytes]]:
 
 
 class _Line:
-    """A worker by hand: a connection to the server and one to the database."""
+    """A worker by hand: a connection to the server for each turn, and one to the database."""
 
     def __init__(self, url: str, port: int) -> None:
-        self._smtp = smtplib.SMTP(LOOPBACK, port, timeout=30)
-        self._smtp.ehlo()
+        self._port = port
         self._rows = _Rows(url)
 
     def send(self, built: dict[int, tuple[str, bytes]]) -> None:
         """Send what is queued, batch after batch."""
+        with smtplib.SMTP(LOOPBACK, self._port, timeout=30) as smtp:
+            smtp.ehlo()
+            self._send(smtp, built)
+
+    def _send(self, smtp: smtplib.SMTP, built: dict[int, tuple[str, bytes]]) -> None:
         claim = secrets.token_hex(16)
         while batch := self._rows.claim(claim):
             for number, invitation, message_id in batch:
                 self._rows.do(SENDING, ((_later(), number, claim), (invitation,)))
                 recipient, content = built[invitation]
-                answer = self._hand_over(recipient, content)
+                answer = _hand_over(smtp, recipient, content)
                 at = now()
                 noted = (invitation, at, answer, message_id)
                 self._rows.do(SENT, ((number, claim), (at, at, invitation), noted))
 
-    def _hand_over(self, recipient: str, content: bytes) -> str:
-        self._smtp.mail(SENDER)
-        self._smtp.rcpt(recipient)
-        code, text = self._smtp.data(content)
-        if code != 250:
-            raise RuntimeError(f"{code} {text!r}")
-        return f"{code} {text.decode()}"
-
     def close(self) -> None:
-        self._smtp.close()
         self._rows.close()
+
+
+def _hand_over(smtp: smtplib.SMTP, recipient: str, content: bytes) -> str:
+    smtp.mail(SENDER)
+    smtp.rcpt(recipient)
+    code, text = smtp.data(content)
+    if code != 250:
+        raise RuntimeError(f"{code} {text!r}")
+    return f"{code} {text.decode()}"
 
 
 def _later() -> datetime:
