@@ -16,7 +16,7 @@ run: .venv/run
 	@$(BIN)/python -m sample_store
 
 test: set-up-test lint check
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 3
 
 lint:
 	$(BIN)/ruff check $(SOURCES)

@@ -41,13 +41,13 @@ def session() -> Session:
 def let_go(error: BaseException | None = None) -> None:
     """End what an app context still reads, right before Flask-SQLAlchemy would.
 
-    A database that goes away once a page is made takes the page along there: the rollback's
-    error would be the answer.
+    A database that goes away once a page is made takes the page along there: the error of
+    that end would be the answer.
     """
     scoped: scoped_session[Session] = current_app.extensions["sqlalchemy"].session
     if scoped.registry.has():
         with suppress(DBAPIError):
-            scoped.rollback()
+            scoped().close()
 
 
 def our_connection() -> sa.Connection:
