@@ -100,7 +100,7 @@ def grid_context(query: Query, page: Page, view: SavedView | None) -> dict[str, 
         "search_on": _search_on(query, page, links),
         "origin": origin(query.report) if query.report else None,
         "zone": query.zone,
-        "panels": _panels(query),
+        "panels": _panels(links),
         "saved": _saved(query, view),
         "actions": actions,
         "query_fields": list(query.as_arguments().items()),
@@ -108,17 +108,17 @@ def grid_context(query: Query, page: Page, view: SavedView | None) -> dict[str, 
         "selection_key": _selection_key(query),
         "has_errors": bool(query.errors),
         "again_url": links.here(),
-        **total_context(query, page.total),
+        **total_context(links, page.total),
     }
 
 
-def total_context(query: Query, total: Total) -> dict[str, Any]:
+def total_context(links: Links, total: Total) -> dict[str, Any]:
     """Return how many match: as text, and the address that counts them where it is not all."""
     text = format_number(total.number)
     return {
         "total": f"{text}+" if total.is_more else text,
         "number": None if total.is_more else total.number,
-        "count_url": Links(query).to(count=1) if total.is_more else None,
+        "count_url": links.to(count=1) if total.is_more else None,
     }
 
 
@@ -145,9 +145,8 @@ def _kept(query: Query) -> dict[str, str]:
     return query.as_arguments() | {"view": query.view or NONE}
 
 
-def _panels(query: Query) -> list[tuple[str, str]]:
+def _panels(links: Links) -> list[tuple[str, str]]:
     """Return the addresses of what opens above the grid, by name."""
-    links = Links(query)
     names = ("saved_views", "filters", "columns")
     return [(name, links.beside(url_for(f"invitations_admin.{name}"))) for name in names]
 

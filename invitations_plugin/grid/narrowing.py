@@ -14,6 +14,7 @@ from weakref import WeakKeyDictionary
 import sqlalchemy as sa
 from sqlalchemy.sql import operators
 
+from ..database import ids_of
 from ..models import Status
 from ..searchable import PREFIX, exist
 from .columns import TABLE as I
@@ -96,7 +97,7 @@ def few(connection: sa.Connection, given: Sequence[Condition]) -> tuple[list[int
     path = best_path(given)
     if not path.sought:
         return None
-    ids = list(connection.scalars(sa.select(I.id).where(*sought(connection, path)).limit(FEW + 1)))
+    ids = ids_of(connection, sa.select(I.id).where(*sought(connection, path)).limit(FEW + 1))
     return (ids, len(path.covered) == len(given)) if len(ids) <= FEW else None
 
 
@@ -151,7 +152,7 @@ def _containing(connection: sa.Connection, condition: Condition) -> list[int]:
         query = (
             sa.select(sa.column("rowid", sa.BigInteger)).select_from(sa.table(table)).where(matches)
         )
-    return list(connection.scalars(query.limit(FEW + 1)))
+    return ids_of(connection, query.limit(FEW + 1))
 
 
 def _parts(text: str) -> str:
