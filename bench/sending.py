@@ -31,7 +31,7 @@ from .timing import Contender, Times, take_turns_at
 ROUND_TRIP = 0.01  # seconds
 NEAR, FAR = "local", "10 ms round trip"
 WORKERS = (1, 4)
-TURN = {NEAR: 200, FAR: 40}  # mails
+TURN = {NEAR: 200, FAR: 50}  # mails; far away so many a worker, which is what one takes at a time
 SHORT_TURN = {NEAR: 50, FAR: 10}  # the peers need longer for each
 LONGEST = 60.0  # seconds that one contender may take at one job
 OURS, LIMIT = "ours, {} connection{}", "limit, {} connection{}"
@@ -96,7 +96,8 @@ def _contenders(places: Places, ports: dict[str, int]) -> Iterator[Contender]:
     folder = str(places.folder)
     for workers in WORKERS:
         for pattern, make in ((OURS, ours), (LIMIT, limit)):
-            name, turn = named(pattern, workers), Turn(TURN, workers, ports)
+            mails = TURN | {FAR: TURN[FAR] * workers}
+            name, turn = named(pattern, workers), Turn(mails, workers, ports)
             yield Contender(name, make, (places.url(name), folder, turn))
     turn = Turn(SHORT_TURN, 1, ports)
     yield Contender(FLASK_EACH, flask_mail_alone, (turn, False))
