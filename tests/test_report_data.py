@@ -12,6 +12,7 @@ import pytest
 import sqlalchemy as sa
 
 from invitations_plugin import Purchase
+from invitations_plugin.database import engine
 from invitations_plugin.host import Host
 from invitations_plugin.models import Invitation
 from invitations_plugin.reports import (
@@ -369,3 +370,16 @@ def test_the_demo_leaves_orders_and_figures(store: Store) -> None:
     assert counts.accepted > counts.purchased > counts.accepted / 5
     assert found.totals[0].revenue > 0
     assert found.as_of is not None
+
+
+def test_no_statement_of_a_report_is_compiled(store: Store) -> None:
+    fill(store)
+    period = period_of(store, **BY_MONTH)
+    with store.session() as db:
+        if engine().dialect.name != "postgresql":
+            pytest.skip("SQLite compiles nothing.")
+        before = db.scalar(sa.text("SHOW jit"))
+        customers(db, period, "name")
+        assert db.scalar(sa.text("SHOW jit")) == "off"
+        db.rollback()
+        assert db.scalar(sa.text("SHOW jit")) == before
