@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
+from invitations_plugin.database import TooSlow
 from invitations_plugin.host import Host
 from invitations_plugin.state import host
 
@@ -321,3 +322,18 @@ def test_small_plots_are_a_fragment_or_a_small_page(store: Store, admin: Visitor
     assert shown.text("dd") == ["2", "1", "0"]
     assert [each.attributes["d"] != "" for each in shown.all("path")] == [True, True, False]
     assert Page(admin.get(f"{REPORTS}glance")).text("h1") == ["The last 30 days"]
+
+
+def test_a_report_that_takes_too_long_says_so(
+    store: Store, admin: Visitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spring(store)
+
+    def stopped(*_: object) -> None:
+        raise TooSlow
+
+    monkeypatch.setattr("invitations_plugin.admin.reports.customers", stopped)
+    answer = admin.get(f"{REPORTS}customers?{MARCH}")
+    assert answer.status_code == 503
+    assert "This search takes too long; narrow it down." in answer.text
+    assert Page(answer).all("input", name="from")[0].attributes["value"] == "2026-02-27"

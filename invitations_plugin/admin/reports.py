@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from flask import Response, abort, request
 
-from ..database import session
+from ..database import TooSlow, session, time_limit
 from ..i18n import gettext
 from ..rendering import wants_fragment
 from ..reports import (
@@ -32,6 +32,7 @@ from .report_links import Asking, GridLinks, last_days, read_asking
 from .report_page import behaviour_facts, form_context, pager, tree_context
 from .report_tables import Table
 
+SECONDS: Final = 5.0  # that reading a report may take
 TREE_KEY: Final = 255  # characters of a customer's key
 FILE_PAGE: Final = 500  # customers that are read at a time for a file
 MOST_LINES: Final = 20_000  # of a file
@@ -73,9 +74,13 @@ def _report(name: str, make: Callable[[Asking, Period], Made]) -> Response:
         abort(404)
     if kind and name == "customers":
         return _customers_file(kind, asking, period)
-    made = make(asking, period)
     if kind:
-        return report_file(kind, asking, period, made.tables)
+        return report_file(kind, asking, period, make(asking, period).tables)
+    try:
+        with time_limit(SECONDS):
+            made = make(asking, period)
+    except TooSlow:
+        return _page(asking, {"is_slow": True}, 503)
     return _page(asking, made.context | {"table": made.tables[0], "files": files(asking)})
 
 
