@@ -14,7 +14,7 @@ from invitations_plugin import figures_afterwards
 from invitations_plugin.erasing import forget_customer
 from invitations_plugin.models import Invitation
 from invitations_plugin.reports import check_figures, customers, folding, names
-from invitations_plugin.reports.models import InviterName
+from invitations_plugin.reports.models import FigureState, InviterName
 
 from .support.figures import keep, period_of, steps, unfolded
 from .support.rows import insert, row
@@ -136,6 +136,19 @@ def test_names_that_are_not_those_of_the_rows_are_told_without_them(store: Store
             db.execute(change)
             assert [each[:15] for each in check_figures(db)] == ["name of inviter"]
             assert "Eve" not in " ".join(check_figures(db))
+
+
+def test_figures_that_another_version_counted_without_names_do_not_count(store: Store) -> None:
+    invite(store, ANN)
+    keep(store)
+    with store.session() as db:
+        db.execute(sa.delete(InviterName))
+        state = db.get_one(FigureState, folding.STATE)
+        state.timezones = {key: each for key, each in state.timezones.items() if each}
+        db.commit()
+    assert found(store, "ann") == ["1"]
+    keep(store)
+    assert kept(store) == {ANN}
 
 
 def test_counting_anew_writes_the_names_again(store: Store) -> None:
