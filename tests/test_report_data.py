@@ -372,6 +372,30 @@ def test_the_demo_leaves_orders_and_figures(store: Store) -> None:
     assert found.as_of is not None
 
 
+@pytest.mark.parametrize("sort", ["interval", "sent", "name"])
+def test_what_many_find_is_counted_up_to_what_the_pages_hold(
+    store: Store, monkeypatch: pytest.MonkeyPatch, sort: str
+) -> None:
+    fill(store)
+    keep(store)
+    period = period_of(store, start="2026-01-01", to="2026-12-31", by="month")
+    module = sys.modules[customers.__module__]
+    monkeypatch.setattr(module, "LOOKED_AT", 0)
+    monkeypatch.setattr("invitations_plugin.reports.names.FEW", 0)
+
+    def page() -> CustomersPage:
+        with store.session() as db:
+            return customers(db, period, sort, search="EXAMPLE", size=2)
+
+    whole = page()
+    assert {each.counts.sent for each in whole.rows} <= {1, 2, 3, 4}
+    assert not whole.is_more
+    monkeypatch.setattr(module, "MOST_PAGES", 1)
+    few = page()
+    assert (few.rows, few.sums) == (whole.rows, whole.sums)
+    assert (few.total, few.pages, few.is_more) == (2, 1, whole.total > 2)
+
+
 def test_no_statement_of_a_report_is_compiled(store: Store) -> None:
     fill(store)
     period = period_of(store, **BY_MONTH)

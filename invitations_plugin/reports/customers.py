@@ -131,7 +131,8 @@ class _Asked:
 
 def _page(db: Session, period: Period, source: Source, asked: _Asked) -> CustomersPage:
     counts = count(db, period)
-    lines, is_whole = _lines(db, period, source, asked, counts)
+    sums = _sums(db, source, asked, counts)
+    lines, is_whole = _lines(db, period, source, asked, counts, sums.sent)
     total = sum(lines.values())
     pages = min(max(1, -(-total // asked.size)), MOST_PAGES)
     page = min(asked.page, pages)
@@ -139,35 +140,45 @@ def _page(db: Session, period: Period, source: Source, asked: _Asked) -> Custome
     if asked.sort == SORTS[0]:
         intervals, skipped = _shown(period, lines, skipped, asked)
     found = db.execute(_ordered(db, period, source, intervals, asked, skipped)).all()
-    sums = _sums(db, source.lines(period.intervals)) if asked.search else list(counts.values())
-    summed = add(Counts(*each) for each in (*sums, Counts()))
     total = total if is_whole else min(total, asked.enough)
-    return CustomersPage(
-        _named(db, period, source, found), page, pages, total, summed, not is_whole
-    )
+    return CustomersPage(_named(db, period, source, found), page, pages, total, sums, not is_whole)
+
+
+def _sums(
+    db: Session, source: Source, asked: _Asked, counts: Mapping[int, Sequence[int]]
+) -> Counts:
+    """Return what all lines come to."""
+    if not asked.search:
+        return add(Counts(*each) for each in counts.values())
+    return Counts(*(int(each or 0) for each in db.execute(source.sums()).one()))
 
 
 def _lines(
-    db: Session, period: Period, source: Source, asked: _Asked, counts: Mapping[int, Sequence[int]]
+    db: Session,
+    period: Period,
+    source: Source,
+    asked: _Asked,
+    counts: Mapping[int, Sequence[int]],
+    sent: int,
 ) -> tuple[Mapping[date, int], bool]:
-    """Return how many lines each interval has, by its first day in the order of the pages.
+    """Return how many lines each interval has, by its first day.
 
     No interval has more of them than were sent: some are looked at, from the first page on,
     until there are as many lines as the pages have. Also return whether these are all.
     """
     lines: dict[date, int] = {}
-    for some in _stretches(period, asked, counts):
+    for some in _stretches(period, asked, counts, sent):
         if sum(lines.values()) > asked.enough:
             return lines, False
         lines |= dict(map(tuple, db.execute(source.numbers(some))))
-    return dict(sorted(lines.items(), reverse=asked.direction == "desc")), True
+    return lines, True
 
 
 def _stretches(
-    period: Period, asked: _Asked, counts: Mapping[int, Sequence[int]]
+    period: Period, asked: _Asked, counts: Mapping[int, Sequence[int]], sent: int
 ) -> Iterator[Sequence[Interval]]:
-    """Yield the intervals, the oldest of each stretch first; what a search leaves, all at once."""
-    if asked.search:
+    """Yield the intervals, the oldest of each stretch first; all at once where little was sent."""
+    if sent <= asked.enough + LOOKED_AT:
         yield period.intervals
         return
     some, number = list[Interval](), 0
@@ -194,11 +205,6 @@ def _shown(
             shown.append(period.intervals[place_of.day(first)])
         before += number
     return sorted(shown, key=lambda each: each.first) or period.intervals, own
-
-
-def _sums(db: Session, cells: sa.Subquery) -> list[Sequence[int]]:
-    sums = [sa.func.coalesce(sa.func.sum(cells.c[name]), 0) for name in COUNTS]
-    return [[int(each) for each in db.execute(sa.select(*sums)).one()]]
 
 
 def _ordered(

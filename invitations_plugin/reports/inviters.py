@@ -7,7 +7,7 @@ Each has the ``first`` day of its interval, ``inviter_key``, and the counts of
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
@@ -54,14 +54,15 @@ class ByName:
 class Source:
     """Where lines are read from: queries of some intervals, the oldest first.
 
-    ``lines`` are those above, ``numbers`` how many each first day has. ``by_name`` gives at
-    least the first lines in an order, each with the ``named`` that it has there. ``money`` is
-    what was bought by some inviters' invitees: first day or a moment of the interval, inviter,
-    currency, orders and amount.
+    ``lines`` are those above, ``numbers`` how many each first day has, ``sums`` what all of a
+    period come to. ``by_name`` gives at least the first lines in an order, each with the
+    ``named`` that it has there. ``money`` is what was bought by some inviters' invitees: first
+    day or a moment of the interval, inviter, currency, orders and amount.
     """
 
     lines: Callable[[Sequence[Interval]], sa.Subquery]
     numbers: Callable[[Sequence[Interval]], sa.Select[Any]]
+    sums: Callable[[], sa.Select[Any]]
     by_name: Callable[[Sequence[Interval], ByName], sa.Subquery]
     money: Callable[[Sequence[Interval], Collection[str]], sa.Select[Any] | sa.CompoundSelect[Any]]
 
@@ -98,69 +99,104 @@ def kept(db: Session, period: Period, found: Found | None = None) -> Source:
 
     :param found: whose lines these are, where not everybody's.
     """
-    own = _own(F, period)
 
-    def lines(intervals: Sequence[Interval], found: Found | None = found) -> sa.Subquery:
-        fresh = _fresh(db, period, intervals).cte("fresh")
-        here: Any = F.first.between(intervals[0].first, intervals[-1].first)
-        if found is not None:  # their lines are sought one by one, if they are few
-            here = sa.and_(F.first.in_([each.first for each in intervals]), found(F.inviter_key))
-        line = sa.tuple_(F.first, F.inviter_key)
-        # Mostly nothing is fresh: that is asked once, and not for each line.
-        is_untouched = sa.or_(
-            ~sa.exists(sa.select(fresh.c.first)),
-            line.not_in(sa.select(fresh.c.first, fresh.c.inviter_key)),
-        )
-        untouched = sa.select(F.first, F.inviter_key, *(getattr(F, name) for name in OF_INVITER))
-        same = sa.and_(F.first == fresh.c.first, F.inviter_key == fresh.c.inviter_key, *own)
-        summed = [
-            (fresh.c[name] + sa.func.coalesce(getattr(F, name), 0)).label(name)
-            for name in OF_INVITER
-        ]
-        touched = sa.select(fresh.c.first, fresh.c.inviter_key, *summed)
-        if found is not None:
-            touched = touched.where(found(fresh.c.inviter_key))
-        both = sa.union_all(
-            untouched.where(*own, here, is_untouched), touched.outerjoin_from(fresh, F, same)
-        ).subquery()
-        return sa.select(both).where(both.c.sent > 0).subquery("line")
+    def lines(intervals: Sequence[Interval]) -> sa.Subquery:
+        return _kept_lines(db, period, intervals, found)
 
     def numbers(intervals: Sequence[Interval]) -> sa.Select[Any]:
         each = lines(intervals)
         return sa.select(each.c.first, sa.func.count()).group_by(each.c.first)
 
+    def sums() -> sa.Select[Any]:
+        years = replace(period, by="year")  # an inviter's year is one line, not twelve
+        whole = years if are_kept(years) else period
+        each = _kept_lines(db, whole, whole.intervals, found)
+        columns: list[Any] = [sa.func.sum(each.c[name]) for name in COUNTS]
+        return sa.select(*columns)
+
     def by_name(intervals: Sequence[Interval], asked: ByName) -> sa.Subquery:
-        if found is not None:
-            return _named(lines(intervals), kept_names(), asked)
-        # Names are gone through in their order, and lines sought until there are enough. Those
-        # that a delta has to do with are few, and stand apart.
-        told = told_keys(FigureDelta, MoneyDelta)
-        is_told: Found = lambda key: key.in_(sa.select(told.c.inviter_key))  # noqa: E731
-        named = sa.func.lower(getattr(InviterName, asked.column)).label("named")
-        here = sa.and_(*own, F.first.in_([each.first for each in intervals]), F.sent > 0)
-        columns = (F.first, F.inviter_key, *(getattr(F, name) for name in OF_INVITER), named)
-        same = F.inviter_key == InviterName.inviter_key.concat("")
-        folded = sa.select(*columns).join_from(InviterName, F, same)
-        folded = folded.where(here, ~is_told(InviterName.inviter_key))
-        first = folded.order_by(*asked.order(named, F)).limit(asked.most).subquery()
-        fresh = _named(lines(intervals, is_told), kept_names(), asked)
-        return sa.union_all(sa.select(first), sa.select(fresh)).subquery("line")
+        if found is None:
+            return _through_names(db, period, intervals, asked)
+        return _named(lines(intervals), kept_names(), asked)
 
     def money(
         intervals: Sequence[Interval], keys: Collection[str]
     ) -> sa.Select[Any] | sa.CompoundSelect[Any]:
-        among, delta, row = spans(db, intervals), MoneyDelta, InviterMoney
-        folded = sa.select(row.first, row.inviter_key, row.currency, row.orders, row.amount)
-        here = sa.and_(delta.sent_at >= among.c.begins, delta.sent_at < among.c.ends)
-        columns = (delta.inviter_key, delta.currency, delta.orders, delta.amount)
-        fresh = sa.select(among.c.first, *columns).select_from(among.join(delta, here))
-        days = [each.first for each in intervals]
-        return sa.union_all(
-            folded.where(*_own(row, period), row.first.in_(days), row.inviter_key.in_(keys)),
-            fresh.where(*period.within(delta), delta.inviter_key.in_(keys)),
-        )
+        return _kept_money(db, period, intervals, keys)
 
-    return Source(lines, numbers, by_name, money)
+    return Source(lines, numbers, sums, by_name, money)
+
+
+def _kept_lines(
+    db: Session, period: Period, intervals: Sequence[Interval], found: Found | None
+) -> sa.Subquery:
+    fresh = _fresh(db, period, intervals).cte("fresh")
+    own = _own(F, period)
+    here: Any = F.first.between(intervals[0].first, intervals[-1].first)
+    if found is not None:  # their lines are sought one by one, if they are few
+        here = sa.and_(F.first.in_([each.first for each in intervals]), found(F.inviter_key))
+    line = sa.tuple_(F.first, F.inviter_key)
+    # Mostly nothing is fresh: that is asked once, and not for each line.
+    is_untouched = sa.or_(
+        ~sa.exists(sa.select(fresh.c.first)),
+        line.not_in(sa.select(fresh.c.first, fresh.c.inviter_key)),
+    )
+    untouched = sa.select(F.first, F.inviter_key, *(getattr(F, name) for name in OF_INVITER))
+    same = sa.and_(F.first == fresh.c.first, F.inviter_key == fresh.c.inviter_key, *own)
+    summed = [
+        (fresh.c[name] + sa.func.coalesce(getattr(F, name), 0)).label(name) for name in OF_INVITER
+    ]
+    touched = sa.select(fresh.c.first, fresh.c.inviter_key, *summed)
+    if found is not None:
+        touched = touched.where(found(fresh.c.inviter_key))
+    both = sa.union_all(
+        untouched.where(*own, here, is_untouched), touched.outerjoin_from(fresh, F, same)
+    ).subquery()
+    return sa.select(both).where(both.c.sent > 0).subquery("line")
+
+
+def _through_names(
+    db: Session, period: Period, intervals: Sequence[Interval], asked: ByName
+) -> sa.Subquery:
+    """Return the first lines by name: names in their order, and of each the lines.
+
+    Those that a delta has to do with are few, and stand apart.
+    """
+    told = told_keys(FigureDelta, MoneyDelta)
+
+    def is_told(key: Any) -> sa.ColumnElement[bool]:
+        among: sa.ColumnElement[bool] = key.in_(sa.select(told.c.inviter_key))
+        return among
+
+    named = sa.func.lower(getattr(InviterName, asked.column)).label("named")
+    columns = (F.first, F.inviter_key, *(getattr(F, name) for name in OF_INVITER), named)
+    same = F.inviter_key == InviterName.inviter_key.concat("")  # no way from figures to names
+    days = [each.first for each in intervals]
+    first = (
+        sa.select(*columns)
+        .join_from(InviterName, F, same)
+        .where(*_own(F, period), F.first.in_(days), F.sent > 0, ~is_told(InviterName.inviter_key))
+        .order_by(*asked.order(named, F))
+        .limit(asked.most)
+        .subquery()
+    )
+    fresh = _named(_kept_lines(db, period, intervals, is_told), kept_names(), asked)
+    return sa.union_all(sa.select(first), sa.select(fresh)).subquery("line")
+
+
+def _kept_money(
+    db: Session, period: Period, intervals: Sequence[Interval], keys: Collection[str]
+) -> sa.CompoundSelect[Any]:
+    among, delta, row = spans(db, intervals), MoneyDelta, InviterMoney
+    folded = sa.select(row.first, row.inviter_key, row.currency, row.orders, row.amount)
+    here = sa.and_(delta.sent_at >= among.c.begins, delta.sent_at < among.c.ends)
+    columns = (delta.inviter_key, delta.currency, delta.orders, delta.amount)
+    fresh = sa.select(among.c.first, *columns).select_from(among.join(delta, here))
+    days = [each.first for each in intervals]
+    return sa.union_all(
+        folded.where(*_own(row, period), row.first.in_(days), row.inviter_key.in_(keys)),
+        fresh.where(*period.within(delta), delta.inviter_key.in_(keys)),
+    )
 
 
 def _named(lines: sa.Subquery, names: sa.Subquery, asked: ByName) -> sa.Subquery:
@@ -224,6 +260,11 @@ def counted(
     def numbers(intervals: Sequence[Interval]) -> sa.Select[Any]:
         return of(intervals, sa.func.count(I.inviter_key.distinct()))
 
+    def sums() -> sa.Select[Any]:
+        whole = [I.sent_at >= period.whole.begins, I.sent_at < period.whole.ends]
+        columns: list[Any] = row_sums()
+        return sa.select(*columns).where(*whole, *conditions)
+
     def by_name(intervals: Sequence[Interval], asked: ByName) -> sa.Subquery:
         return _named(lines(intervals), names(), asked)
 
@@ -239,7 +280,7 @@ def counted(
         whole = [row.sent_at >= intervals[0].begins, row.sent_at < intervals[-1].ends]
         return query.where(*whole, *period.within(I), is_theirs)
 
-    return Source(lines, numbers, by_name, money)
+    return Source(lines, numbers, sums, by_name, money)
 
 
 def revenue(db: Session, period: Period) -> sa.Subquery:

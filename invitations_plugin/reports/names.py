@@ -21,7 +21,7 @@ from .models import FigureDelta, InviterName
 I = Invitation  # noqa: E741  # named once, used on every line below
 N = InviterName
 TURN: Final = "figures"  # of whoever folds
-FEW: Final = 200  # inviters that are looked up one by one
+FEW: Final = 500  # inviters that are looked up one by one
 NAMED: Final = ("name", "email")
 
 Found = Callable[[Any], sa.ColumnElement[bool]]  # says as SQL whether a key is one of some
@@ -73,8 +73,9 @@ def searched(db: Session, names: sa.Subquery, search: str) -> Found | None:
     few = db.scalars(keys.limit(FEW + 1)).all()
     if len(few) <= FEW:
         return lambda key: key.in_([*few, search])
+    meant = sa.select(keys.cte().c.inviter_key)  # looked for once, however often it is asked
     # No index of keys is of use then.
-    return lambda key: sa.or_(key.concat("").in_(keys), key.concat("") == search)
+    return lambda key: sa.or_(key.concat("").in_(meant), key.concat("") == search)
 
 
 def look_up(db: Session, keys: Set[str]) -> None:
