@@ -115,9 +115,7 @@ def kept(db: Session, period: Period, found: Found | None = None) -> Source:
         return sa.select(*columns)
 
     def by_name(intervals: Sequence[Interval], asked: ByName) -> sa.Subquery:
-        if found is None:
-            return _through_names(db, period, intervals, asked)
-        return _named(lines(intervals), kept_names(), asked)
+        return _through_names(db, period, intervals, asked, found)
 
     def money(
         intervals: Sequence[Interval], keys: Collection[str]
@@ -156,7 +154,11 @@ def _kept_lines(
 
 
 def _through_names(
-    db: Session, period: Period, intervals: Sequence[Interval], asked: ByName
+    db: Session,
+    period: Period,
+    intervals: Sequence[Interval],
+    asked: ByName,
+    found: Found | None,
 ) -> sa.Subquery:
     """Return the first lines by name: names in their order, and of each the lines.
 
@@ -164,9 +166,11 @@ def _through_names(
     """
     told = told_keys(FigureDelta, MoneyDelta)
 
+    def is_found(key: Any) -> sa.ColumnElement[bool]:
+        return sa.true() if found is None else found(key)
+
     def is_told(key: Any) -> sa.ColumnElement[bool]:
-        among: sa.ColumnElement[bool] = key.in_(sa.select(told.c.inviter_key))
-        return among
+        return sa.and_(key.in_(sa.select(told.c.inviter_key)), is_found(key))
 
     named = sa.func.lower(getattr(InviterName, asked.column)).label("named")
     columns = (F.first, F.inviter_key, *(getattr(F, name) for name in OF_INVITER), named)
@@ -175,7 +179,9 @@ def _through_names(
     first = (
         sa.select(*columns)
         .join_from(InviterName, F, same)
-        .where(*_own(F, period), F.first.in_(days), F.sent > 0, ~is_told(InviterName.inviter_key))
+        .where(*_own(F, period), F.first.in_(days), F.sent > 0)
+        .where(InviterName.inviter_key.not_in(sa.select(told.c.inviter_key)))
+        .where(is_found(InviterName.inviter_key))
         .order_by(*asked.order(named, F))
         .limit(asked.most)
         .subquery()
