@@ -377,6 +377,8 @@ def test_what_many_find_is_counted_up_to_what_the_pages_hold(
     store: Store, monkeypatch: pytest.MonkeyPatch, sort: str
 ) -> None:
     fill(store)
+    later: dict[str, Any] = {"created_at": DAY + timedelta(days=35), "inviter_email": "x@example"}
+    insert(store, [row(f"{key}@example.com", inviter_key=key, **later) for key in "xyz"])
     keep(store)
     period = period_of(store, start="2026-01-01", to="2026-12-31", by="month")
     module = sys.modules[customers.__module__]
@@ -388,12 +390,11 @@ def test_what_many_find_is_counted_up_to_what_the_pages_hold(
             return customers(db, period, sort, search="EXAMPLE", size=2)
 
     whole = page()
-    assert {each.counts.sent for each in whole.rows} <= {1, 2, 3, 4}
     assert not whole.is_more
     monkeypatch.setattr(module, "MOST_PAGES", 1)
     few = page()
     assert (few.rows, few.sums) == (whole.rows, whole.sums)
-    assert (few.total, few.pages, few.is_more) == (2, 1, whole.total > 2)
+    assert (few.total, few.pages, few.is_more) == (2, 1, True)
 
 
 def test_no_statement_of_a_report_is_compiled(store: Store) -> None:
