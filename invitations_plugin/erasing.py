@@ -10,15 +10,17 @@ from sqlalchemy.orm import Session
 
 from .lifecycle import ERASED, MOVES, SENDER, Actor, free_customer_keys, note_values
 from .models import History, Invitation
+from .reports import forget_name
 
 
 def forget_customer(session: Session, key: str) -> None:
     """Take a customer whose account is deleted out of the rows; the key may be given anew.
 
     What waits for an answer is closed, and names and messages go; what was accepted stays.
-    The first statement keeps the rows from everybody else until the end of the transaction,
-    so that the history tells exactly what each one was before.
+    The first statement on the rows keeps them from everybody else until the end of the
+    transaction, so that the history tells exactly what each one was before.
     """
+    forget_name(session, key)
     free_customer_keys(session, [key])
     row, gone = Invitation.__table__, f"{ERASED}{secrets.token_hex(8)}"
     unnamed = {"inviter_key": gone, "inviter_email": None, "inviter_name": "", "message": None}

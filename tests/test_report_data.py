@@ -12,6 +12,7 @@ import pytest
 import sqlalchemy as sa
 
 from invitations_plugin import Purchase
+from invitations_plugin.database import engine
 from invitations_plugin.host import Host
 from invitations_plugin.models import Invitation
 from invitations_plugin.reports import (
@@ -369,3 +370,41 @@ def test_the_demo_leaves_orders_and_figures(store: Store) -> None:
     assert counts.accepted > counts.purchased > counts.accepted / 5
     assert found.totals[0].revenue > 0
     assert found.as_of is not None
+
+
+@pytest.mark.parametrize("sort", ["interval", "sent", "name"])
+def test_what_many_find_is_counted_up_to_what_the_pages_hold(
+    store: Store, monkeypatch: pytest.MonkeyPatch, sort: str
+) -> None:
+    fill(store)
+    later: dict[str, Any] = {"created_at": DAY + timedelta(days=35), "inviter_email": "x@example"}
+    insert(store, [row(f"{key}@example.com", inviter_key=key, **later) for key in "xyz"])
+    keep(store)
+    period = period_of(store, start="2026-01-01", to="2026-12-31", by="month")
+    module = sys.modules[customers.__module__]
+    monkeypatch.setattr(module, "LOOKED_AT", 0)
+    monkeypatch.setattr("invitations_plugin.reports.names.FEW", 0)
+
+    def page() -> CustomersPage:
+        with store.session() as db:
+            return customers(db, period, sort, search="EXAMPLE", size=2)
+
+    whole = page()
+    assert not whole.is_more
+    monkeypatch.setattr(module, "MOST_PAGES", 1)
+    few = page()
+    assert (few.rows, few.sums) == (whole.rows, whole.sums)
+    assert (few.total, few.pages, few.is_more) == (2, 1, True)
+
+
+def test_no_statement_of_a_report_is_compiled(store: Store) -> None:
+    fill(store)
+    period = period_of(store, **BY_MONTH)
+    with store.session() as db:
+        if engine().dialect.name != "postgresql":
+            pytest.skip("SQLite compiles nothing.")
+        before = db.scalar(sa.text("SHOW jit"))
+        customers(db, period, "name")
+        assert db.scalar(sa.text("SHOW jit")) == "off"
+        db.rollback()
+        assert db.scalar(sa.text("SHOW jit")) == before

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
+from invitations_plugin.database import TooSlow
 from invitations_plugin.host import Host
 from invitations_plugin.state import host
 
@@ -321,3 +322,36 @@ def test_small_plots_are_a_fragment_or_a_small_page(store: Store, admin: Visitor
     assert shown.text("dd") == ["2", "1", "0"]
     assert [each.attributes["d"] != "" for each in shown.all("path")] == [True, True, False]
     assert Page(admin.get(f"{REPORTS}glance")).text("h1") == ["The last 30 days"]
+
+
+TOO_LONG = "This search takes too long; narrow it down."
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_report_that_takes_too_long_says_so(
+    store: Store, admin: Visitor, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    spring(store)
+    monkeypatch.setattr("invitations_plugin.database.STEPS", 1)
+    monkeypatch.setattr("invitations_plugin.admin.reports.SECONDS", 0)
+    answer = admin.get(f"{REPORTS}{name}?{MARCH}")
+    assert answer.status_code == 503
+    assert TOO_LONG in answer.text
+    assert Page(answer).all("input", name="from")[0].attributes["value"] == "2026-02-27"
+
+
+def test_conversions_are_shown_where_what_stands_beside_them_takes_too_long(
+    store: Store, admin: Visitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spring(store)
+    assert TOO_LONG not in admin.get(f"{REPORTS}conversions?{MARCH}").text
+
+    def stopped(*_: object) -> None:
+        raise TooSlow
+
+    monkeypatch.setattr("invitations_plugin.admin.reports.behaviour", stopped)
+    answer = admin.get(f"{REPORTS}conversions?{MARCH}")
+    assert answer.status_code == 200
+    assert TOO_LONG in answer.text
+    assert ["Mar 1, 2026", "5", "2", "1", "20.0%"] in table(Page(answer))
+    assert "Revenue in EUR" in answer.text

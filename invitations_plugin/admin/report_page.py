@@ -76,16 +76,21 @@ def pager(asking: Asking, page: CustomersPage) -> dict[str, Any]:
 
 
 def behaviour_facts(found: Behaviour, bought: Conversions) -> list[tuple[str, str]]:
-    """Return what else is known of a period, as pairs of a name and a value."""
+    """Return how people of a period behave, as pairs of a name and a value."""
     facts = [
         (gettext("Customers who invited"), format_number(found.inviters)),
         (gettext("Invitations per inviter"), words.quotient_text(found.per_inviter)),
         (gettext("Invitees who invite in turn"), _part_text(found.inviting, found.accepted)),
         *_spread(gettext("From sent to accepted"), found.to_accepted),
     ]
-    if not bought.has_purchases:
-        return facts
-    facts += _spread(gettext("From sent to first purchase"), found.to_purchase)
+    if bought.has_purchases:
+        facts += _spread(gettext("From sent to first purchase"), found.to_purchase)
+    return facts
+
+
+def money_facts(bought: Conversions) -> list[tuple[str, str]]:
+    """Return what was bought in a period in each currency, as pairs of a name and a value."""
+    facts = []
     for each in bought.totals:
         average = words.money_text(each.average, each.currency)
         orders = gettext(

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from flask import Response, abort, request
+from sqlalchemy.orm import Session
 
-from ..database import session
+from ..database import TooSlow, session, time_limit
 from ..i18n import gettext
 from ..rendering import wants_fragment
 from ..reports import (
@@ -29,9 +30,11 @@ from . import report_words as words
 from .blueprint import admin, show
 from .report_files import files, report_file
 from .report_links import Asking, GridLinks, last_days, read_asking
-from .report_page import behaviour_facts, form_context, pager, tree_context
+from .report_page import behaviour_facts, form_context, money_facts, pager, tree_context
 from .report_tables import Table
 
+T = TypeVar("T")
+SECONDS: Final = 5.0  # that reading a report may take
 TREE_KEY: Final = 255  # characters of a customer's key
 FILE_PAGE: Final = 500  # customers that are read at a time for a file
 MOST_LINES: Final = 20_000  # of a file
@@ -39,10 +42,16 @@ MOST_LINES: Final = 20_000  # of a file
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """A report: its tables, the first above the others, and what else its page shows."""
+    """A report: its tables, the first above the others, and what else its page shows.
+
+    Without a table it took too long.
+    """
 
     tables: Sequence[Table]
     context: dict[str, Any]
+
+
+TOO_SLOW: Final = Made([], {"is_slow": True})
 
 
 @admin.get("/reports/invitations")
@@ -74,6 +83,8 @@ def _report(name: str, make: Callable[[Asking, Period], Made]) -> Response:
     if kind and name == "customers":
         return _customers_file(kind, asking, period)
     made = make(asking, period)
+    if not made.tables:
+        return _page(asking, made.context, 503)
     if kind:
         return report_file(kind, asking, period, made.tables)
     return _page(asking, made.context | {"table": made.tables[0], "files": files(asking)})
@@ -84,14 +95,28 @@ def _page(asking: Asking, found: dict[str, Any], status: int = 200) -> Response:
     return show("admin/report.html", "admin/_report.html", status, **context)
 
 
+def _in_time(read: Callable[[Session, Period], T], period: Period) -> T | None:
+    """Return what is read for a page; None where that takes longer than :data:`SECONDS`."""
+    try:
+        with time_limit(SECONDS):
+            return read(session(), period)
+    except TooSlow:
+        return None
+
+
 def _invitations(asking: Asking, period: Period) -> Made:
-    report = invitations(session(), period)
+    report = _in_time(invitations, period)
+    if report is None:
+        return TOO_SLOW
     table = report_tables.invitations_table(asking, report, GridLinks(asking, period))
     return Made([table], {"is_empty": not report.totals.sent, **report_plots.sent_plot(report)})
 
 
 def _conversions(asking: Asking, period: Period) -> Made:
-    found = conversions(session(), period)
+    found = _in_time(conversions, period)
+    if found is None:
+        return TOO_SLOW
+    more = _in_time(behaviour, period)
     table = report_tables.conversions_table(asking, found.report, GridLinks(asking, period))
     money = [report_tables.money_table(found)] if found.totals else []
     context = {
@@ -99,7 +124,8 @@ def _conversions(asking: Asking, period: Period) -> Made:
         "is_empty": not found.report.totals.sent,
         "is_unconnected": not found.has_purchases,
         "as_of": found.as_of,
-        "facts": behaviour_facts(behaviour(session(), period), found),
+        "is_slow": more is None,
+        "facts": [*(behaviour_facts(more, found) if more else ()), *money_facts(found)],
         **report_plots.bought_plot(found.report),
         **report_plots.funnel(found.report.totals),
     }
@@ -107,7 +133,13 @@ def _conversions(asking: Asking, period: Period) -> Made:
 
 
 def _customers(asking: Asking, period: Period) -> Made:
-    page = customers(session(), period, asking.sort, asking.direction, asking.search, asking.page)
+    def read(db: Session, period: Period) -> CustomersPage:
+        order = (asking.sort, asking.direction)
+        return customers(db, period, *order, asking.search, asking.page)
+
+    page = _in_time(read, period)
+    if page is None:
+        return TOO_SLOW
     table = report_tables.customers_table(asking, page, period, has_purchases=has_purchases())
     plot = report_plots.inviters_plot(page.rows)
     return Made([table], {"is_empty": not page.total, **pager(asking, page), **plot})

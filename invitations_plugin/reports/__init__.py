@@ -18,6 +18,7 @@ from .conversions import (
 )
 from .customers import SORTS, CustomersPage, Inviter, customers
 from .figures import Counts, Line, Report, invitations
+from .names import forget_name
 from .periods import (
     MOST_INTERVALS,
     PRESETS,
@@ -54,6 +55,7 @@ __all__ = [
     "check_figures",
     "conversions",
     "customers",
+    "forget_name",
     "has_purchases",
     "invitations",
     "preset",

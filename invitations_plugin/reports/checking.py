@@ -23,6 +23,7 @@ from .folding import (
     local_day,
     read_state,
 )
+from .names import row_names, told_keys
 from .zones import Zones, scopes_of, zones_of
 
 I = Invitation  # noqa: E741  # named once, used on every line below
@@ -46,6 +47,7 @@ def check_figures(db: Session, first: int = 0, last: int = 0) -> Sequence[str]:
         return []
     zones: Zones = read_state(db).timezones  # type: ignore[union-attr]
     found = [*_days(db, zones), *_money(db, zones), *_inviters(db, zones), *_brought(db)]
+    found += _names(db)
     return found if generation_of(db) == generation else []
 
 
@@ -112,6 +114,18 @@ def _brought(db: Session) -> Iterator[str]:
     differs = sa.func.sum(both.c[4]) != 0
     for *place, key in db.execute(sa.select(*both.c[:4]).group_by(*both.c[:4]).having(differs)):
         yield " ".join([*place, f"money of inviter {key or '-'}"])
+
+
+def _names(db: Session) -> Iterator[str]:
+    """Yield the inviters whose name or address is not that of their latest invitation."""
+    told, rows, kept = sa.select(told_keys(D).c.inviter_key), row_names(), models.InviterName
+    both = [
+        sa.select(each.inviter_key, each.name, each.email).where(each.inviter_key.not_in(told))
+        for each in (kept, rows.c)
+    ]
+    one, other = (sa.except_(*some).subquery() for some in (both, both[::-1]))
+    keys = sa.union(sa.select(one.c.inviter_key), sa.select(other.c.inviter_key))
+    return (f"name of inviter {key or '-'}" for key in sorted(db.scalars(keys)))
 
 
 def _of_inviters() -> sa.CompoundSelect[Any]:

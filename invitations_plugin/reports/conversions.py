@@ -11,6 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session, aliased
 
+from ..database import compile_nothing
 from ..models import Invitation, Status
 from .counting import from_figures, summed
 from .figures import Report, invitations
@@ -145,6 +146,7 @@ def behaviour(db: Session, period: Period) -> Behaviour:
 
     Times are from the first mail on. Percentiles are those of one that really happened.
     """
+    compile_nothing(db)
     whole = period.whole
     sent = [I.sent_at >= whole.begins, I.sent_at < whole.ends, *period.within(I)]
     accepted = [*sent, I.status == Status.ACCEPTED]

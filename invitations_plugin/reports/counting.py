@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from ..database import compile_nothing
 from ..models import Invitation, Status
 from .folding import COUNTS, add_up, read_state
 from .models import Figure, FigureDelta, InvitationPurchase
@@ -43,6 +44,7 @@ def from_figures(
 
     They may be thrown away while they are read: then what was found does not count.
     """
+    compile_nothing(db)
     generation = generation_of(db, period)
     if generation is not None:
         found = kept(db, period)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Final
@@ -18,7 +18,8 @@ from .conversions import Money, money_of
 from .counting import Places, count, from_figures
 from .figures import Counts, add
 from .folding import COUNTS, add_up
-from .inviters import Source, are_kept, counted, kept, revenue
+from .inviters import ByName, Source, are_kept, counted, kept, revenue
+from .names import NAMED, kept_names, row_names, searched
 from .periods import Interval, Period
 
 I = Invitation  # noqa: E741  # named once, used on every line below
@@ -36,7 +37,6 @@ SORTS: Final = (
 SIZE: Final = 50
 MOST_PAGES: Final = 200
 LOOKED_AT: Final = 10_000  # more invitations than the pages have lines: some inviters send several
-NAMED: Final = ("name", "email")  # sorted by what stands in the rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,20 +85,24 @@ def customers(
     """Return a page of who sent invitations, interval by interval.
 
     Sorted by one of :data:`SORTS`, ``asc`` or ``desc``; ties by the number sent, then the key.
-    By whole months and years it is read from figures, unless names are looked at.
+    By whole months and years it is read from figures.
 
     :param search: a part of name or address in any case, or a whole key.
     """
     asked = _Asked(sort, direction, search, max(1, page), size)
 
-    def rows(db: Session, period: Period) -> CustomersPage:
-        return _page(db, period, counted(db, period, search, with_names=sort in NAMED), asked)
+    def from_rows(
+        db: Session, period: Period, names: Callable[[], sa.Subquery] = row_names
+    ) -> CustomersPage:
+        found = searched(db, names(), search)
+        return _page(db, period, counted(db, period, names, found), asked)
 
-    if search or sort in NAMED or not are_kept(period):
-        return rows(db, period)
-    return from_figures(
-        db, period, lambda db, period: _page(db, period, kept(db, period), asked), rows
-    )
+    def from_kept(db: Session, period: Period) -> CustomersPage:
+        if not are_kept(period):
+            return from_rows(db, period, kept_names)
+        return _page(db, period, kept(db, period, searched(db, kept_names(), search)), asked)
+
+    return from_figures(db, period, from_kept, from_rows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,43 +131,54 @@ class _Asked:
 
 def _page(db: Session, period: Period, source: Source, asked: _Asked) -> CustomersPage:
     counts = count(db, period)
-    lines, is_whole = _lines(db, period, source, asked, counts)
+    sums = _sums(db, source, asked, counts)
+    lines, is_whole = _lines(db, period, source, asked, counts, sums.sent)
     total = sum(lines.values())
     pages = min(max(1, -(-total // asked.size)), MOST_PAGES)
     page = min(asked.page, pages)
     intervals, skipped = period.intervals, (page - 1) * asked.size
     if asked.sort == SORTS[0]:
         intervals, skipped = _shown(period, lines, skipped, asked)
-    found = db.execute(_ordered(db, period, source.lines(intervals), asked).offset(skipped)).all()
-    sums = _sums(db, source.lines(period.intervals)) if asked.search else list(counts.values())
-    summed = add(Counts(*each) for each in (*sums, Counts()))
+    found = db.execute(_ordered(db, period, source, intervals, asked, skipped)).all()
     total = total if is_whole else min(total, asked.enough)
-    return CustomersPage(
-        _named(db, period, source, found), page, pages, total, summed, not is_whole
-    )
+    return CustomersPage(_named(db, period, source, found), page, pages, total, sums, not is_whole)
+
+
+def _sums(
+    db: Session, source: Source, asked: _Asked, counts: Mapping[int, Sequence[int]]
+) -> Counts:
+    """Return what all lines come to."""
+    if not asked.search:
+        return add(Counts(*each) for each in counts.values())
+    return Counts(*(int(each or 0) for each in db.execute(source.sums()).one()))
 
 
 def _lines(
-    db: Session, period: Period, source: Source, asked: _Asked, counts: Mapping[int, Sequence[int]]
+    db: Session,
+    period: Period,
+    source: Source,
+    asked: _Asked,
+    counts: Mapping[int, Sequence[int]],
+    sent: int,
 ) -> tuple[Mapping[date, int], bool]:
-    """Return how many lines each interval has, by its first day in the order of the pages.
+    """Return how many lines each interval has, by its first day.
 
     No interval has more of them than were sent: some are looked at, from the first page on,
     until there are as many lines as the pages have. Also return whether these are all.
     """
     lines: dict[date, int] = {}
-    for some in _stretches(period, asked, counts):
+    for some in _stretches(period, asked, counts, sent):
         if sum(lines.values()) > asked.enough:
             return lines, False
         lines |= dict(map(tuple, db.execute(source.numbers(some))))
-    return dict(sorted(lines.items(), reverse=asked.direction == "desc")), True
+    return lines, True
 
 
 def _stretches(
-    period: Period, asked: _Asked, counts: Mapping[int, Sequence[int]]
+    period: Period, asked: _Asked, counts: Mapping[int, Sequence[int]], sent: int
 ) -> Iterator[Sequence[Interval]]:
-    """Yield the intervals, the oldest of each stretch first; what a search leaves, all at once."""
-    if asked.search:
+    """Yield the intervals, the oldest of each stretch first; all at once where little was sent."""
+    if sent <= asked.enough + LOOKED_AT:
         yield period.intervals
         return
     some, number = list[Interval](), 0
@@ -192,19 +207,28 @@ def _shown(
     return sorted(shown, key=lambda each: each.first) or period.intervals, own
 
 
-def _sums(db: Session, cells: sa.Subquery) -> list[Sequence[int]]:
-    sums = [sa.func.coalesce(sa.func.sum(cells.c[name]), 0) for name in COUNTS]
-    return [[int(each) for each in db.execute(sa.select(*sums)).one()]]
-
-
-def _ordered(db: Session, period: Period, cells: sa.Subquery, asked: _Asked) -> sa.Select[Any]:
+def _ordered(
+    db: Session,
+    period: Period,
+    source: Source,
+    intervals: Sequence[Interval],
+    asked: _Asked,
+    skipped: int,
+) -> sa.Select[Any]:
+    """Return a page's lines in their order."""
+    if asked.sort in NAMED:
+        by_name = ByName(asked.sort, asked.direction == "desc", skipped + asked.size)
+        named = source.by_name(intervals, by_name)
+        order = by_name.order(named.c.named, named.c)
+        return sa.select(named).order_by(*order).limit(asked.size).offset(skipped)
+    cells = source.lines(intervals)
     query, amount = sa.select(cells), cells.c.get("amount")
     if asked.sort == "revenue" and amount is None:
         bought = revenue(db, period)
         same = sa.and_(bought.c.first == cells.c.first, bought.c.inviter_key == cells.c.inviter_key)
         query, amount = query.outerjoin_from(cells, bought, same), bought.c.amount
     by = asked.order(cells, sa.literal(0) if amount is None else amount)
-    return query.order_by(*by).limit(asked.size)
+    return query.order_by(*by).limit(asked.size).offset(skipped)
 
 
 def _named(db: Session, period: Period, source: Source, found: Sequence[Any]) -> list[Inviter]:

@@ -20,7 +20,7 @@ from sqlalchemy.orm import Session
 from ..database import atomically, insert_into, insert_many, session
 from ..models import Invitation, Status
 from ..turns import take_turn
-from . import triggers
+from . import names, triggers
 from .models import (
     Figure,
     FigureDelta,
@@ -28,6 +28,7 @@ from .models import (
     InvitationPurchase,
     InviterFigure,
     InviterMoney,
+    InviterName,
     MoneyDelta,
     MoneyFigure,
 )
@@ -35,7 +36,7 @@ from .zones import Zones, needed, scopes_of, zones_of
 
 I = Invitation  # noqa: E741  # named once, used on every line below
 D = FigureDelta
-STATE: Final = "figures"
+STATE: Final = names.TURN
 CHUNK: Final = 10_000
 COUNTS: Final = ("sent", "accepted", "discarded", "purchased")
 MONEY: Final = ("orders", "amount")
@@ -104,7 +105,7 @@ def _are_changes_told(db: Session) -> bool:
 def begin(db: Session) -> None:
     """Throw the figures away, so that the next steps count them anew. The caller commits."""
     take_turn(db, STATE)
-    for model in FIGURES:
+    for model in (*FIGURES, InviterName):
         db.execute(sa.delete(model))
     values = {"position": 0, "timezones": needed(), "is_whole": False}
     row = insert_into(db, FigureState).values(name=STATE, generation=1, **values)
@@ -121,12 +122,13 @@ def forget(connection: sa.Connection) -> None:
 def _fold(db: Session, state: Any, size: int) -> None:
     """Add the oldest deltas to the figures."""
     sums = Sums(state.timezones)
-    for model, names, add in ((D, CHANGE, sums.add), (MoneyDelta, BOUGHT, sums.add_bought)):
+    for model, columns, add in ((D, CHANGE, sums.add), (MoneyDelta, BOUGHT, sums.add_bought)):
         oldest = sa.select(model.id).order_by(model.id).limit(size)
         if not state.is_whole:
             oldest = oldest.where(model.invitation_id <= state.position)
-        columns = [getattr(model, name) for name in names]
-        add(db.execute(sa.delete(model).where(model.id.in_(oldest)).returning(*columns)).all())
+        gone = sa.delete(model).where(model.id.in_(oldest))
+        add(db.execute(gone.returning(*(getattr(model, name) for name in columns))).all())
+    names.look_up(db, sums.keys)
     _write_all(db, sums)
 
 
@@ -140,7 +142,9 @@ def _count_next(db: Session, state: Any, size: int) -> bool:
     listed = chunk.cte("chunk")
     last = sa.select(sa.func.max(listed.c.id)).scalar_subquery()
     rows = _in_place_of(db, D, sa.select(listed).order_by(listed.c.id), state.position, last)
-    sums.add(row[1:] for row in rows if row.sent_at is not None)
+    sent = [row for row in rows if row.sent_at is not None]
+    sums.add(row[1:-2] for row in sent)
+    names.write(db, ((row.inviter_key, *row[-2:]) for row in sent))
     if rows:
         among = sa.and_(I.id > state.position, I.id <= rows[-1].id)
         purchases = sa.select(*_purchase()).join_from(InvitationPurchase, I, IS_BOUGHT).where(among)
@@ -164,13 +168,18 @@ def _in_place_of(
 
 
 def _row() -> list[sa.ColumnElement[Any]]:
-    """Return the columns of an invitation's id and of what it adds to the figures."""
+    """Return the columns of an invitation's id, what it adds to the figures, and its names."""
     bought = sa.exists().where(InvitationPurchase.invitation_id == I.id)
     flags = [I.status == Status.ACCEPTED, I.status == Status.DISCARDED, bought]
     counts = [sa.case((each, 1), else_=0) for each in flags]
     labels = zip(COUNTS, [sa.literal(1), *counts], strict=True)
     cohort = (I.id, I.inviter_key, I.website, I.store_view, I.sent_at)
-    return [*(each.expression for each in cohort), *(value.label(name) for name, value in labels)]
+    return [
+        *(each.expression for each in cohort),
+        *(value.label(name) for name, value in labels),
+        I.inviter_name.expression,
+        sa.func.coalesce(I.inviter_email, "").label("email"),
+    ]
 
 
 def _purchase() -> list[sa.ColumnElement[Any]]:
@@ -180,10 +189,11 @@ def _purchase() -> list[sa.ColumnElement[Any]]:
 
 
 class Sums:
-    """What changes add to each of the figures."""
+    """What changes add to each of the figures; ``keys`` are of the inviters they are about."""
 
     def __init__(self, zones: Zones) -> None:
         self._zones = zones
+        self.keys = set[str]()
         self.days: dict[tuple[Any, ...], list[int]] = defaultdict(lambda: [0] * 4)
         self.money: dict[tuple[Any, ...], list[int]] = defaultdict(lambda: [0] * 2)
         self.inviters: dict[tuple[Any, ...], list[int]] = defaultdict(lambda: [0] * 5)
@@ -193,6 +203,7 @@ class Sums:
         """Add changes of invitations, each with the columns of :data:`CHANGE`."""
         for inviter_key, website, view, sent_at, *counts in changes:
             quarter = quarter_of(sent_at)
+            self.keys.add(inviter_key)
             for zone in zones_of(view, self._zones):
                 add_up(self.days[zone, local_day(quarter, zone), website, view], counts)
             for place in self._of_inviter(website, view, quarter):

@@ -7,7 +7,7 @@ Each has the ``first`` day of its interval, ``inviter_key``, and the counts of
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
@@ -16,11 +16,18 @@ from sqlalchemy.orm import Session
 
 from ..clock import now
 from ..editing import day_of
-from ..grid.query import FOLDED
 from ..models import Invitation
 from .counting import row_sums
 from .folding import COUNTS, OF_INVITER, SPANS
-from .models import FigureDelta, InvitationPurchase, InviterFigure, InviterMoney, MoneyDelta
+from .models import (
+    FigureDelta,
+    InvitationPurchase,
+    InviterFigure,
+    InviterMoney,
+    InviterName,
+    MoneyDelta,
+)
+from .names import Found, kept_names, told_keys
 from .periods import WEBSITE, Interval, Period
 from .spans import spans
 from .zones import needed
@@ -30,16 +37,33 @@ F = InviterFigure
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
-    """Where lines are read from: three queries of some intervals, the oldest first.
+class ByName:
+    """An order by ``name`` or ``email``, and how many lines of it are wanted."""
 
-    ``lines`` are those above, ``numbers`` how many each first day has. ``money`` is what was
-    bought by some inviters' invitees: first day or a moment of the interval, inviter, currency,
-    orders and amount.
+    column: str
+    is_down: bool
+    most: int
+
+    def order(self, named: Any, line: Any) -> list[sa.ColumnElement[Any]]:
+        """Return the order as SQL; lines of the same name as everywhere, by the number sent."""
+        first = named.desc() if self.is_down else named.asc()
+        return [first, line.sent.desc(), line.inviter_key, line.first]
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where lines are read from: queries of some intervals, the oldest first.
+
+    ``lines`` are those above, ``numbers`` how many each first day has, ``sums`` what all of a
+    period come to. ``by_name`` gives at least the first lines in an order, each with the
+    ``named`` that it has there. ``money`` is what was bought by some inviters' invitees: first
+    day or a moment of the interval, inviter, currency, orders and amount.
     """
 
     lines: Callable[[Sequence[Interval]], sa.Subquery]
     numbers: Callable[[Sequence[Interval]], sa.Select[Any]]
+    sums: Callable[[], sa.Select[Any]]
+    by_name: Callable[[Sequence[Interval], ByName], sa.Subquery]
     money: Callable[[Sequence[Interval], Collection[str]], sa.Select[Any] | sa.CompoundSelect[Any]]
 
 
@@ -68,53 +92,124 @@ def _is_whole(period: Period) -> bool:
     return first.day == after.day == 1
 
 
-def kept(db: Session, period: Period) -> Source:
+def kept(db: Session, period: Period, found: Found | None = None) -> Source:
     """Return the figures as the source of lines.
 
     One statement reads what is folded in and what is not, so both are of one moment.
+
+    :param found: whose lines these are, where not everybody's.
     """
 
     def lines(intervals: Sequence[Interval]) -> sa.Subquery:
-        fresh = _fresh(db, period, intervals).cte("fresh")
-        own = _own(F, period)
-        here = F.first.between(intervals[0].first, intervals[-1].first)
-        line = sa.tuple_(F.first, F.inviter_key)
-        # Mostly nothing is fresh: that is asked once, and not for each line.
-        is_untouched = sa.or_(
-            ~sa.exists(sa.select(fresh.c.first)),
-            line.not_in(sa.select(fresh.c.first, fresh.c.inviter_key)),
-        )
-        untouched = sa.select(F.first, F.inviter_key, *(getattr(F, name) for name in OF_INVITER))
-        same = sa.and_(F.first == fresh.c.first, F.inviter_key == fresh.c.inviter_key, *own)
-        summed = [
-            (fresh.c[name] + sa.func.coalesce(getattr(F, name), 0)).label(name)
-            for name in OF_INVITER
-        ]
-        touched = sa.select(fresh.c.first, fresh.c.inviter_key, *summed)
-        both = sa.union_all(
-            untouched.where(*own, here, is_untouched), touched.outerjoin_from(fresh, F, same)
-        ).subquery()
-        return sa.select(both).where(both.c.sent > 0).subquery("line")
+        return _kept_lines(db, period, intervals, found)
 
     def numbers(intervals: Sequence[Interval]) -> sa.Select[Any]:
         each = lines(intervals)
         return sa.select(each.c.first, sa.func.count()).group_by(each.c.first)
 
+    def sums() -> sa.Select[Any]:
+        years = replace(period, by="year")  # an inviter's year is one line, not twelve
+        whole = years if are_kept(years) else period
+        each = _kept_lines(db, whole, whole.intervals, found)
+        columns: list[Any] = [sa.func.sum(each.c[name]) for name in COUNTS]
+        return sa.select(*columns)
+
+    def by_name(intervals: Sequence[Interval], asked: ByName) -> sa.Subquery:
+        return _through_names(db, period, intervals, asked, found)
+
     def money(
         intervals: Sequence[Interval], keys: Collection[str]
     ) -> sa.Select[Any] | sa.CompoundSelect[Any]:
-        among, delta, row = spans(db, intervals), MoneyDelta, InviterMoney
-        folded = sa.select(row.first, row.inviter_key, row.currency, row.orders, row.amount)
-        here = sa.and_(delta.sent_at >= among.c.begins, delta.sent_at < among.c.ends)
-        columns = (delta.inviter_key, delta.currency, delta.orders, delta.amount)
-        fresh = sa.select(among.c.first, *columns).select_from(among.join(delta, here))
-        days = [each.first for each in intervals]
-        return sa.union_all(
-            folded.where(*_own(row, period), row.first.in_(days), row.inviter_key.in_(keys)),
-            fresh.where(*period.within(delta), delta.inviter_key.in_(keys)),
-        )
+        return _kept_money(db, period, intervals, keys)
 
-    return Source(lines, numbers, money)
+    return Source(lines, numbers, sums, by_name, money)
+
+
+def _kept_lines(
+    db: Session, period: Period, intervals: Sequence[Interval], found: Found | None
+) -> sa.Subquery:
+    fresh = _fresh(db, period, intervals).cte("fresh")
+    own = _own(F, period)
+    here: Any = F.first.between(intervals[0].first, intervals[-1].first)
+    if found is not None:  # their lines are sought one by one, if they are few
+        here = sa.and_(F.first.in_([each.first for each in intervals]), found(F.inviter_key))
+    line = sa.tuple_(F.first, F.inviter_key)
+    # Mostly nothing is fresh: that is asked once, and not for each line.
+    is_untouched = sa.or_(
+        ~sa.exists(sa.select(fresh.c.first)),
+        line.not_in(sa.select(fresh.c.first, fresh.c.inviter_key)),
+    )
+    untouched = sa.select(F.first, F.inviter_key, *(getattr(F, name) for name in OF_INVITER))
+    same = sa.and_(F.first == fresh.c.first, F.inviter_key == fresh.c.inviter_key, *own)
+    summed = [
+        (fresh.c[name] + sa.func.coalesce(getattr(F, name), 0)).label(name) for name in OF_INVITER
+    ]
+    touched = sa.select(fresh.c.first, fresh.c.inviter_key, *summed)
+    if found is not None:
+        touched = touched.where(found(fresh.c.inviter_key))
+    both = sa.union_all(
+        untouched.where(*own, here, is_untouched), touched.outerjoin_from(fresh, F, same)
+    ).subquery()
+    return sa.select(both).where(both.c.sent > 0).subquery("line")
+
+
+def _through_names(
+    db: Session,
+    period: Period,
+    intervals: Sequence[Interval],
+    asked: ByName,
+    found: Found | None,
+) -> sa.Subquery:
+    """Return the first lines by name: names in their order, and of each the lines.
+
+    Those that a delta has to do with are few, and stand apart.
+    """
+    told = told_keys(FigureDelta, MoneyDelta)
+
+    def is_found(key: Any) -> sa.ColumnElement[bool]:
+        return sa.true() if found is None else found(key)
+
+    def is_told(key: Any) -> sa.ColumnElement[bool]:
+        return sa.and_(key.in_(sa.select(told.c.inviter_key)), is_found(key))
+
+    named = sa.func.lower(getattr(InviterName, asked.column)).label("named")
+    columns = (F.first, F.inviter_key, *(getattr(F, name) for name in OF_INVITER), named)
+    same = F.inviter_key == InviterName.inviter_key.concat("")  # no way from figures to names
+    days = [each.first for each in intervals]
+    first = (
+        sa.select(*columns)
+        .join_from(InviterName, F, same)
+        .where(*_own(F, period), F.first.in_(days), F.sent > 0)
+        .where(InviterName.inviter_key.not_in(sa.select(told.c.inviter_key)))
+        .where(is_found(InviterName.inviter_key))
+        .order_by(*asked.order(named, F))
+        .limit(asked.most)
+        .subquery()
+    )
+    fresh = _named(_kept_lines(db, period, intervals, is_told), kept_names(), asked)
+    return sa.union_all(sa.select(first), sa.select(fresh)).subquery("line")
+
+
+def _kept_money(
+    db: Session, period: Period, intervals: Sequence[Interval], keys: Collection[str]
+) -> sa.CompoundSelect[Any]:
+    among, delta, row = spans(db, intervals), MoneyDelta, InviterMoney
+    folded = sa.select(row.first, row.inviter_key, row.currency, row.orders, row.amount)
+    here = sa.and_(delta.sent_at >= among.c.begins, delta.sent_at < among.c.ends)
+    columns = (delta.inviter_key, delta.currency, delta.orders, delta.amount)
+    fresh = sa.select(among.c.first, *columns).select_from(among.join(delta, here))
+    days = [each.first for each in intervals]
+    return sa.union_all(
+        folded.where(*_own(row, period), row.first.in_(days), row.inviter_key.in_(keys)),
+        fresh.where(*period.within(delta), delta.inviter_key.in_(keys)),
+    )
+
+
+def _named(lines: sa.Subquery, names: sa.Subquery, asked: ByName) -> sa.Subquery:
+    """Return all lines with their names."""
+    named = sa.func.lower(names.c[asked.column]).label("named")
+    joined = lines.join(names, names.c.inviter_key == lines.c.inviter_key)
+    return sa.select(*lines.c, named).select_from(joined).subquery("line")
 
 
 def _own(table: Any, period: Period) -> list[sa.ColumnElement[bool]]:
@@ -146,14 +241,15 @@ def _fresh(db: Session, period: Period, intervals: Sequence[Interval]) -> sa.Sel
     return sa.select(*keys, *sums).group_by(*keys)
 
 
-def counted(db: Session, period: Period, search: str = "", *, with_names: bool = False) -> Source:
+def counted(
+    db: Session, period: Period, names: Callable[[], sa.Subquery], found: Found | None = None
+) -> Source:
     """Return the rows as the source of lines.
 
-    :param with_names: whether lines have ``name`` and ``email`` in small letters.
+    :param names: gives key, name and email of all inviters.
+    :param found: whose lines these are, where not everybody's.
     """
-    conditions = [*period.within(I), *_matching(search)]
-    names = {"name": I.inviter_name, "email": I.inviter_email} if with_names else {}
-    named = [sa.func.max(sa.func.lower(column)).label(name) for name, column in names.items()]
+    conditions = [*period.within(I), *([found(I.inviter_key)] if found is not None else [])]
 
     def of(intervals: Sequence[Interval], *columns: Any) -> sa.Select[Any]:
         among = spans(db, intervals)
@@ -164,11 +260,19 @@ def counted(db: Session, period: Period, search: str = "", *, with_names: bool =
         return query.where(*conditions).group_by(among.c.first)
 
     def lines(intervals: Sequence[Interval]) -> sa.Subquery:
-        query = of(intervals, I.inviter_key, *row_sums(), *named)
+        query = of(intervals, I.inviter_key, *row_sums())
         return query.group_by(I.inviter_key).subquery("line")
 
     def numbers(intervals: Sequence[Interval]) -> sa.Select[Any]:
         return of(intervals, sa.func.count(I.inviter_key.distinct()))
+
+    def sums() -> sa.Select[Any]:
+        whole = [I.sent_at >= period.whole.begins, I.sent_at < period.whole.ends]
+        columns: list[Any] = row_sums()
+        return sa.select(*columns).where(*whole, *conditions)
+
+    def by_name(intervals: Sequence[Interval], asked: ByName) -> sa.Subquery:
+        return _named(lines(intervals), names(), asked)
 
     def money(
         intervals: Sequence[Interval], keys: Collection[str]
@@ -182,17 +286,7 @@ def counted(db: Session, period: Period, search: str = "", *, with_names: bool =
         whole = [row.sent_at >= intervals[0].begins, row.sent_at < intervals[-1].ends]
         return query.where(*whole, *period.within(I), is_theirs)
 
-    return Source(lines, numbers, money)
-
-
-def _matching(search: str) -> list[sa.ColumnElement[bool]]:
-    if not search:
-        return []
-    part = [
-        sa.func.lower(column).contains(search.translate(FOLDED), autoescape=True)
-        for column in (I.inviter_name, I.inviter_email)
-    ]
-    return [sa.or_(*part, I.inviter_key == search)]
+    return Source(lines, numbers, sums, by_name, money)
 
 
 def revenue(db: Session, period: Period) -> sa.Subquery:

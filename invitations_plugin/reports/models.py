@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
-from ..models import Base, BigId, HostKey
+from ..models import Base, BigId, HostKey, sorted_text
 
 PARTS = 10_000  # of one unit of a currency: amounts are kept as whole numbers of them
 
@@ -112,6 +112,27 @@ class InviterMoney(_OfInviter, Base):
     currency: Mapped[str] = mapped_column(sa.String(8), primary_key=True, sort_order=1)
     orders: Mapped[int] = mapped_column(sort_order=1)
     amount: Mapped[int] = mapped_column(sa.BigInteger(), sort_order=1)
+
+
+class InviterName(Base):
+    """Name and address of whoever has sent an invitation, "" where there is none.
+
+    They are those of the latest one that was sent. A trigger removes the row with any change
+    of them, and the worker writes it anew.
+    """
+
+    __tablename__ = "invitations_inviter_name"
+    __table_args__ = (
+        *(
+            sa.Index(f"ix_invitations_inviter_name_lower_{name}", sa.text(f"lower({name})"))
+            for name in ("name", "email")
+        ),
+        {"sqlite_with_rowid": False},
+    )
+
+    inviter_key: Mapped[str] = mapped_column(HostKey, primary_key=True)
+    name: Mapped[str] = mapped_column(sorted_text(255))
+    email: Mapped[str] = mapped_column(sorted_text(320))
 
 
 class MoneyDelta(_Delta, Base):

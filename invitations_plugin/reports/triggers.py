@@ -17,10 +17,12 @@ TABLE: Final = "invitations_invitation"
 DELTA: Final = "invitations_figure_delta"
 PURCHASE: Final = "invitations_purchase"
 MONEY: Final = "invitations_money_delta"
+NAME: Final = "invitations_inviter_name"
 PREFIX: Final = "invitations_figure_"
 COHORT: Final = ("inviter_key", "website", "store_view", "sent_at")
+NAMED: Final = ("inviter_key", "inviter_name", "inviter_email")
 COUNTING: Final = ("insert", "status", "move")
-NAMES: Final = (*COUNTING, "money")
+NAMES: Final = (*COUNTING, "money", "name")
 
 
 def create(connection: sa.Connection, names: Sequence[str] = NAMES) -> None:
@@ -65,8 +67,12 @@ def _creating(name: str, dialect: str) -> Iterator[str]:
 
 def _parts(name: str, dialect: str) -> tuple[str, str, str]:
     """Return when a trigger fires, on which condition, and what it does."""
-    differs = "IS DISTINCT FROM" if dialect == "postgresql" else "IS NOT"
-    changed = " OR ".join(f"new.{each} {differs} old.{each}" for each in COHORT)
+    changed = _changed(COHORT, dialect)
+    if name == "name":
+        # A delta of nothing tells the worker whose name it has to look up.
+        gone = f"DELETE FROM {NAME} WHERE inviter_key = old.inviter_key;"
+        told = _inserting("new", "0", "0", "0", "0")
+        return f"UPDATE OF {', '.join(NAMED)}", _changed(NAMED, dialect), gone + told
     if name == "money":
         moved = _moving_money("old", "-") + _moving_money("new", "")
         return "UPDATE OF inviter_key", "new.inviter_key <> old.inviter_key", moved
@@ -83,6 +89,11 @@ def _parts(name: str, dialect: str) -> tuple[str, str, str]:
     statuses = [f"{_is('new', each)} - {_is('old', each)}" for each in ("accepted", "discarded")]
     condition = f"NOT ({changed}) AND ({' <> 0 OR '.join(statuses)} <> 0)"
     return "UPDATE OF status", condition, _inserting("new", "0", *statuses, "0")
+
+
+def _changed(columns: Sequence[str], dialect: str) -> str:
+    differs = "IS DISTINCT FROM" if dialect == "postgresql" else "IS NOT"
+    return " OR ".join(f"new.{each} {differs} old.{each}" for each in columns)
 
 
 def _adding(row: str, sign: str, purchased: str) -> str:

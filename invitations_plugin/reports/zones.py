@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 from ..state import host
 
 Zones = Mapping[str, Sequence[str]]
+# Without it figures were counted by a version that kept no names, as one may do that still runs.
+WITH_NAMES: Final = "with names"
 
 
 def needed() -> dict[str, list[str]]:
@@ -14,10 +17,11 @@ def needed() -> dict[str, list[str]]:
 
     Its own, that of its website's reports, and that of the reports of all websites. By a
     report's scope (``""``, ``website:CODE``, ``store:CODE``) it has the one zone of that.
+    :data:`WITH_NAMES` has none.
     """
     websites = host().websites()
     everywhere = websites[0].store_views[0].timezone
-    found = {"": [everywhere]}
+    found: dict[str, list[str]] = {WITH_NAMES: [], "": [everywhere]}
     for website in websites:
         own = website.store_views[0].timezone
         found[f"website:{website.code}"] = [own]

@@ -74,6 +74,15 @@ def plainly(store: Store, period: Period, inviter: str | None = None) -> list[Co
         return lines
 
 
+def names_plainly(store: Store) -> dict[str, tuple[str, str]]:
+    """Return each inviter's name and address in the latest invitation that was sent."""
+    sent = sa.select(Invitation).where(Invitation.sent_at.is_not(None)).order_by(Invitation.id)
+    with store.session() as db:
+        return {
+            row.inviter_key: (row.inviter_name, row.inviter_email or "") for row in db.scalars(sent)
+        }
+
+
 def money_plainly(
     store: Store, period: Period, inviter: str | None = None
 ) -> list[dict[str, tuple[int, int]]]:
