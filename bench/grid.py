@@ -9,6 +9,7 @@ from concurrent.futures import ProcessPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from http.cookies import SimpleCookie
 from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,6 +18,7 @@ from typing import Any
 from urllib.parse import quote_plus, urlencode
 
 import sqlalchemy as sa
+from werkzeug.datastructures import Headers
 from werkzeug.test import EnvironBuilder, run_wsgi_app
 
 from invitations_plugin.clock import now
@@ -252,20 +254,23 @@ def _search(text: str, **filters: str) -> Shape:
 
 
 class _Browser:
-    """One contender's pages, as somebody with its cookie asks for them."""
+    """One contender's pages, as a browser asks for them: it keeps the cookies it is given."""
 
-    def __init__(self, app: Any, paths: dict[str, str], **headers: str) -> None:
+    def __init__(self, app: Any, paths: dict[str, str], cookie: str = "", **headers: str) -> None:
         self.app, self.paths = app, paths
-        self.headers = [(name.replace("_", "-"), value) for name, value in headers.items()]
+        self.cookies: SimpleCookie = SimpleCookie(cookie)
+        self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
 
     def once(self, shape: str) -> float:
         """Get a page and return the seconds."""
         environ = self._environ(shape)
         start = perf_counter()
-        _, status, _ = run_wsgi_app(self.app, environ, buffered=True)
+        _, status, headers = run_wsgi_app(self.app, environ, buffered=True)
         seconds = perf_counter() - start
         if not status.startswith("200"):
             raise RuntimeError(f"{self.paths[shape]} answered {status}")
+        for line in headers.getlist("Set-Cookie"):
+            self.cookies.load(line)
         return seconds
 
     def text(self, shape: str) -> str:
@@ -274,7 +279,9 @@ class _Browser:
 
     def _environ(self, shape: str) -> Any:
         path, _, query = self.paths[shape].partition("?")
-        return EnvironBuilder(path, query_string=query, headers=self.headers).get_environ()
+        kept = "; ".join(f"{each.key}={each.coded_value}" for each in self.cookies.values())
+        headers = Headers([*self.headers.items(), *([("Cookie", kept)] if kept else [])])
+        return EnvironBuilder(path, query_string=query, headers=headers).get_environ()
 
 
 @contextmanager
@@ -286,7 +293,7 @@ def _ours(url: str, folder: str, shapes: dict[str, Shape], **headers: str) -> It
         if cookie is None:
             raise RuntimeError("Nobody is signed in.")
         paths = {name: _path(GRID, each.ours) for name, each in shapes.items()}
-        yield _Browser(store.app, paths, Cookie=f"{cookie.key}={cookie.value}", **headers)
+        yield _Browser(store.app, paths, f"{cookie.key}={cookie.value}", **headers)
 
 
 @contextmanager
@@ -326,7 +333,7 @@ def _django(url: str, folder: str, shapes: dict[str, Shape]) -> Iterator[_Browse
         paths[name] = _path(
             "/long/admin/row/" if "long" in each.django else "/admin/admin/row/", asked
         )
-    yield _Browser(app, paths, Cookie=cookie)
+    yield _Browser(app, paths, cookie)
 
 
 def _path(root: str, asked: dict[str, Any]) -> str:
