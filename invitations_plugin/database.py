@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import random
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, Final, TypeVar
 
@@ -179,26 +179,56 @@ def among(column: Any, ids: Sequence[int]) -> sa.ColumnElement[bool]:
 
     Some thousand parameters would cost more than what is done to their rows.
     """
+    dialect = engine().dialect.name
+    return is_among(column, sa.literal(many(ids, dialect), _many_type(dialect)), dialect)
+
+
+def is_among(column: Any, ids: Any, dialect: str) -> sa.ColumnElement[bool]:
+    """Return the same of a parameter, given :func:`many` when the statement is run."""
     found: sa.ColumnElement[bool]
-    if engine().dialect.name == "postgresql":
-        found = column == sa.any_(sa.literal(list(ids), sa.ARRAY(sa.BigInteger)))
+    if dialect == "postgresql":
+        found = column == sa.any_(ids)
     else:
-        listed = sa.func.json_each(json.dumps(list(ids))).table_valued("value")
+        listed = sa.func.json_each(ids).table_valued("value")
         found = column.in_(sa.select(listed.c.value))
     return found
 
 
-def ids_of(connection: sa.Connection, query: sa.Select[Any]) -> list[int]:
-    """Return the ids that a query of one column finds.
+def parameter_of_many(name: str, dialect: str) -> sa.BindParameter[Any]:
+    """Return a parameter for many ids."""
+    return sa.bindparam(name, type_=_many_type(dialect))
 
-    They come as one value: a thousand rows cost more to fetch than to find.
+
+def many(ids: Sequence[int], dialect: str) -> Any:
+    """Return many ids as one value."""
+    return list(ids) if dialect == "postgresql" else json.dumps(list(ids))
+
+
+def _many_type(dialect: str) -> Any:
+    return sa.ARRAY(sa.BigInteger) if dialect == "postgresql" else sa.Text()
+
+
+def in_one(query: sa.Select[Any], dialect: str) -> sa.Select[Any]:
+    """Return a query of ids as one of a single value, for :func:`ids_of`.
+
+    A thousand rows cost more to fetch than to find.
     """
-    [column] = query.subquery().c
-    if connection.dialect.name == "sqlite":
-        return list(
-            json.loads(connection.scalar(sa.select(sa.func.json_group_array(column))) or "")
-        )
-    return connection.scalar(sa.select(sa.func.array_agg(column))) or []
+    [column] = query.limit(sa.bindparam("limit_of_ids", type_=sa.Integer)).subquery().c
+    listed: Any = sa.func.json_group_array(column)
+    if dialect == "postgresql":
+        listed = sa.func.coalesce(sa.func.array_agg(column), sa.text("'{}'"))
+    most = sa.bindparam("most_ids", type_=sa.Integer)
+    return sa.select(sa.case((sa.func.count() <= most, listed)))
+
+
+def ids_of(
+    connection: sa.Connection, query: sa.Select[Any], values: Mapping[str, Any], most: int
+) -> list[int] | None:
+    """Return the ids that a query made by :func:`in_one` finds, None where they are more."""
+    limits = {"limit_of_ids": most + 1, "most_ids": most}
+    found: Any = connection.scalar(query, {**values, **limits})
+    ids: list[int] | None = json.loads(found) if isinstance(found, str) else found
+    return ids
 
 
 def is_passing(error: DBAPIError) -> bool:

@@ -5,22 +5,25 @@ Where more than :data:`FEW` match, a page is found by walking in its order.
 
 from __future__ import annotations
 
-import re
 from collections.abc import MutableMapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 from weakref import WeakKeyDictionary
 
 import sqlalchemy as sa
 from sqlalchemy.sql import operators
 
-from ..database import ids_of
+from ..database import ids_of, in_one
 from ..models import Status
 from ..searchable import PREFIX, exist
 from .columns import TABLE as I
-from .query import Condition
+from .columns import Column
+from .query import ESCAPE, Condition, blanks, pattern, values_of
 
 FEW: Final = 1_000
+MOST_KEPT: Final = 500  # forms of a query whose statement of a kind is kept
+MOST: Final[Any] = sa.bindparam("most", type_=sa.Integer)
 PLUS: Final[Any] = operators.custom_op("+")
 _SEARCHABLE: Final[MutableMapping[Any, bool]] = WeakKeyDictionary()  # by engine, once found
 MOST_PARTS: Final = 30  # of three letters; more tell no rows apart
@@ -49,7 +52,6 @@ class Path:
 
     columns: Sequence[str]
     sought: Sequence[Condition]
-
     covered: Sequence[Condition]
 
     @property
@@ -60,7 +62,8 @@ class Path:
         )
 
 
-def best_path(given: Sequence[Condition]) -> Path:
+@lru_cache(maxsize=MOST_KEPT)
+def best_path(given: tuple[Condition, ...]) -> Path:
     """Return the index by which most filters can be sought."""
     return max((_along(path, given) for path in PATHS), key=_worth)
 
@@ -91,32 +94,37 @@ def few(connection: sa.Connection, given: Sequence[Condition]) -> tuple[list[int
         return None
     for each in given:
         if each.sign == "contains" and each.column.has_search and can_search(connection):
-            ids = _containing(connection, each)
-            if len(ids) <= FEW:
-                return ids, False
-    path = best_path(given)
+            containing = _containing(connection, each)
+            if containing is not None:
+                return containing, False
+    blank, dialect = blanks(given), connection.dialect.name
+    path = best_path(blank)
     if not path.sought:
         return None
-    ids = ids_of(connection, sa.select(I.id).where(*sought(connection, path)).limit(FEW + 1))
-    return (ids, len(path.covered) == len(given)) if len(ids) <= FEW else None
+    ids = ids_of(connection, _ids_along(blank, dialect), values_of(given), FEW)
+    return (ids, len(path.covered) == len(given)) if ids is not None else None
 
 
-def sought(connection: sa.Connection, path: Path) -> list[sa.ColumnElement[bool]]:
+@lru_cache(maxsize=MOST_KEPT)
+def _ids_along(given: tuple[Condition, ...], dialect: str) -> sa.Select[Any]:
+    """Return the ids that an index has for filters."""
+    return in_one(sa.select(I.id).where(*sought(best_path(given), dialect)), dialect)
+
+
+def sought(path: Path, dialect: str) -> list[sa.ColumnElement[bool]]:
     """Return what an index serves as SQL, in the words that make SQLite use it."""
     found = [
-        each.as_sql() if each in path.sought else aside(connection, each) for each in path.covered
+        each.as_sql() if each in path.sought else _aside(each, dialect) for each in path.covered
     ]
     return [I.status.in_(list(Status)), *found] if path.is_spread else found
 
 
-def aside(connection: sa.Connection, condition: Condition) -> sa.ColumnElement[bool]:
+def _aside(condition: Condition, dialect: str) -> sa.ColumnElement[bool]:
     """Return a filter as SQL that SQLite does not look for in an index of its own.
 
     It knows no figures of the table, and would as soon sort half of it.
     """
-    if connection.dialect.name != "sqlite":
-        return condition.as_sql()
-    return condition.as_sql(_Aside())
+    return condition.as_sql(_Aside()) if dialect == "sqlite" else condition.as_sql()
 
 
 class _Aside:
@@ -135,24 +143,28 @@ def can_search(connection: sa.Connection) -> bool:
     return _SEARCHABLE[engine]
 
 
-def _containing(connection: sa.Connection, condition: Condition) -> list[int]:
-    """Return ids among which all that contain a text are, up to one more than a few.
+def _containing(connection: sa.Connection, condition: Condition) -> list[int] | None:
+    """Return ids among which all that contain a text are, None where they are many.
 
     On SQLite three letters at a time: that they follow each other is looked at later.
     """
-    if connection.dialect.name == "postgresql":
+    dialect, text = connection.dialect.name, condition.value
+    wanted = pattern(text) if dialect == "postgresql" else _parts(text)
+    searching = _searching(condition.column, dialect)
+    return ids_of(connection, searching, {"wanted": wanted}, FEW)
+
+
+@lru_cache(maxsize=MOST_KEPT)
+def _searching(column: Column, dialect: str) -> sa.Select[Any]:
+    if dialect == "postgresql":
         # The text itself, not a parameter: how rare it is decides how it is looked for.
-        text = re.sub(r"([/%_])", r"/\1", condition.value)
-        lowered = sa.func.lower(condition.column.value())
-        pattern = sa.bindparam(None, f"%{text}%", sa.Text(), literal_execute=True)
-        query = sa.select(I.id).where(lowered.like(pattern, escape="/"))
+        wanted = sa.bindparam("wanted", type_=sa.Text(), literal_execute=True)
+        found = sa.select(I.id).where(sa.func.lower(column.value()).like(wanted, escape=ESCAPE))
     else:
-        table = f"{PREFIX}{condition.column.attribute}"
-        matches = sa.text(f"{table} MATCH :parts").bindparams(parts=_parts(condition.value))
-        query = (
-            sa.select(sa.column("rowid", sa.BigInteger)).select_from(sa.table(table)).where(matches)
-        )
-    return ids_of(connection, query.limit(FEW + 1))
+        table = f"{PREFIX}{column.attribute}"
+        rows = sa.select(sa.column("rowid", sa.BigInteger)).select_from(sa.table(table))
+        found = rows.where(sa.text(f"{table} MATCH :wanted"))
+    return in_one(found, dialect)
 
 
 def _parts(text: str) -> str:

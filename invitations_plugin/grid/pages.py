@@ -16,23 +16,25 @@ from weakref import WeakKeyDictionary
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from ..database import among
+from ..database import is_among, many, parameter_of_many
 from ..models import connection_of
 from .columns import COLUMNS
 from .columns import TABLE as I
-from .narrowing import FEW, best_path, few, sought
-from .query import LAST, Condition, Query
-from .stretches import Key, key_text, read_key, stretches
+from .narrowing import FEW, MOST, MOST_KEPT, best_path, few, sought
+from .query import LAST, Condition, Form, Query, blanks, values_of
+from .stretches import Key, Start, key_text, key_values, read_key, stretches
 
 GLANCED_AT: Final = 2_000
 LOOKED_THROUGH: Final = 20_000
 SURVEYED: Final = 200_000
 COUNTED: Final = 10_000
-ANY: Final[Any] = sa.literal_column("1").label("one")  # of a row that is only counted
 # Invitations stay: where there were more than are counted, there still are a moment later.
 REMEMBERED: Final = 60.0  # seconds
 _MANY_UNTIL: Final[MutableMapping[Any, float]] = WeakKeyDictionary()  # by engine
-MOST_KEPT: Final = 200  # columns and orders whose statement is kept
+_ONES: Final[Any] = sa.select(sa.literal_column("1").label("one")).select_from(I.id.table)
+EVERYTHING: Final[Any] = sa.select(sa.func.count()).select_from(_ONES.limit(MOST).subquery())
+WANTED: Final[Any] = sa.bindparam("wanted", type_=sa.Integer)
+BEFORE_LAST: Final[Any] = sa.bindparam("before_last", type_=sa.Integer)
 # What the newest-first order can be walked by: the value of one of these, in its index.
 DRIVERS: Final = (
     "inviter_key",
@@ -91,7 +93,7 @@ def read_page(session: Session, query: Query) -> Page:
         total = _count(db, query, found)
     else:
         ids, is_all = narrowed
-        found = _pick(db, query, ids)
+        found = _pick(db, query, _nearest(query, ids) if is_all else ids)
         total = Total(len(ids) if is_all else _count_among(db, query, ids))
     return _page(query, found, total)
 
@@ -111,26 +113,55 @@ def _page(query: Query, found: _Found, total: Total) -> Page:
     return Page(rows, before, after, total, is_partial)
 
 
+@dataclass(frozen=True, slots=True)
+class _Walk:
+    """One range: its page as a statement, and the one of where looking through it ends.
+
+    They take ``wanted``, how many rows at most, and ``before_last``, how many are passed over.
+    """
+
+    rows: sa.Select[Any]
+    last: sa.Select[Any]
+
+
+def _nearest(query: Query, ids: Sequence[int]) -> Sequence[int]:
+    """Return of ids that all match those that the page can show, where their order tells."""
+    if query.sort != "id":
+        return ids
+    key, is_down = read_key(query), query.descending != bool(query.before)
+    if key is not None:
+        ids = [each for each in ids if (each < key[1] if is_down else each > key[1])]
+    return sorted(ids, reverse=is_down)[: query.size + 1]
+
+
 def _pick(db: sa.Connection, query: Query, ids: Sequence[int]) -> _Found:
     """Return the page's rows among a few ids."""
+    if not ids:
+        return _Found([], has_more=False)
+    key, dialect = read_key(query), db.dialect.name
     rows: list[Any] = []
-    statement = _rows_of(query).where(among(I.id, ids), *query.conditions)
-    for stretch in stretches(query, read_key(query), None):
+    values = values_of(query.given) | key_values(key) | {"ids": many(ids, dialect)}
+    for statement in _picks(query.form(), Start.of(key), dialect):
         missing = query.size + 1 - len(rows)
         if missing > 0:
-            rows += db.execute(stretch.within(statement, "").limit(missing))
+            rows += db.execute(statement, values | {"wanted": missing})
     return _Found(rows[: query.size], len(rows) > query.size)
 
 
-def _rows_of(query: Query) -> sa.Select[Any]:
-    return _rows(tuple(query.columns), query.sort)
-
-
 @lru_cache(maxsize=MOST_KEPT)
-def _rows(columns: Sequence[str], sort: str) -> sa.Select[Any]:
+def _picks(form: Form, start: Start, dialect: str) -> list[sa.Select[Any]]:
+    """Return the statements of a page among ``ids``, one a range."""
+    ids = is_among(I.id, parameter_of_many("ids", dialect), dialect)
+    statement = _rows(form).where(ids, *(each.as_sql() for each in form.given))
+    ranges = stretches(form, start, None)
+    return [stretch.within(statement, "").limit(WANTED) for stretch in ranges]
+
+
+def _rows(form: Form) -> sa.Select[Any]:
     """Return what is read of each row, which is the same from page to page."""
+    columns = form.columns
     shown = [COLUMNS[code].value().label(code) for code in columns if code != "id"]
-    key = COLUMNS[sort].order().label("key")
+    key = COLUMNS[form.sort].order().label("key")
     needed = [I.inviter_key] if {"email", "inviter"} & set(columns) else []
     status = [] if "status" in columns else [I.status]
     everybody = I.id.table.alias("everybody")
@@ -152,30 +183,40 @@ def _walk(db: sa.Connection, query: Query) -> _Found:
 
 def _look(db: sa.Connection, query: Query, key: Key | None, most: int) -> _Found:
     """Return the page's rows among the next so many behind a key."""
-    driver, own, rest = _parted(query)
-    dialect = db.dialect.name
+    values = values_of(query.given) | key_values(key) | {"most": most, "before_last": most - 1}
+    walks, has_rest = _walks(query.form(), Start.of(key), db.dialect.name)
     rows: list[Any] = []
-    for stretch in stretches(query, key, driver):
+    for walk in walks:
         missing = query.size + 1 - len(rows)
         if missing <= 0:
             break
-        walked = stretch.within(_rows_of(query).where(*own), dialect)
-        rows += db.execute(_among_the_first(walked, rest, most, missing))
-        if rest and len(rows) <= query.size:
-            last = db.execute(walked.offset(most - 1).limit(1)).first()
+        rows += db.execute(walk.rows, values | {"wanted": missing})
+        if has_rest and len(rows) <= query.size:
+            last = db.execute(walk.last, values).first()
             if last is not None:
                 return _Found(rows, True, (last.key, last.id))
     return _Found(rows[: query.size], len(rows) > query.size)
 
 
+@lru_cache(maxsize=MOST_KEPT)
+def _walks(form: Form, start: Start, dialect: str) -> tuple[list[_Walk], bool]:
+    """Return how each range is walked, and whether filters leave some of its rows out."""
+    driver, own, rest = _parted(form)
+    statement = _rows(form).where(*own)
+    ranges = [each.within(statement, dialect) for each in stretches(form, start, driver)]
+    walks = [
+        _Walk(_among_the_first(each, rest), each.offset(BEFORE_LAST).limit(1)) for each in ranges
+    ]
+    return walks, bool(rest)
+
+
 def _start(db: sa.Connection, query: Query, key: Key | None) -> Key | None:
     """Return the key to walk on from: the one given, or where an index says that matches begin."""
-    path = best_path(query.given)
-    if query.sort != "id" or not path.sought:
+    given = blanks(query.given)
+    if query.sort != "id" or not best_path(given).sought:
         return key
-    matching = sa.select(I.id).where(*sought(db, path)).limit(SURVEYED + 1).subquery()
-    ends = sa.select(sa.func.min(matching.c.id), sa.func.max(matching.c.id), sa.func.count())
-    first, last, number = db.execute(ends.select_from(matching)).one()
+    values = values_of(query.given) | {"most": SURVEYED + 1}
+    first, last, number = db.execute(_ends(given, db.dialect.name), values).one()
     if number > SURVEYED:
         return key
     descending = query.descending != bool(query.before)
@@ -185,34 +226,40 @@ def _start(db: sa.Connection, query: Query, key: Key | None) -> Key | None:
     return start, start
 
 
+@lru_cache(maxsize=MOST_KEPT)
+def _ends(given: tuple[Condition, ...], dialect: str) -> Any:
+    """Return the first and last id that an index has for filters, and how many, up to ``most``."""
+    matching = sa.select(I.id).where(*sought(best_path(given), dialect)).limit(MOST).subquery()
+    ends = sa.select(sa.func.min(matching.c.id), sa.func.max(matching.c.id), sa.func.count())
+    return ends.select_from(matching)
+
+
 def _parted(
-    query: Query,
+    form: Form,
 ) -> tuple[Condition | None, list[sa.ColumnElement[bool]], list[Condition]]:
     """Part the filters: the value that drives the walk, those on its order, and the rest."""
-    drivers = {"id": DRIVERS, "sent": ("status",)}.get(query.sort, ())
-    values = {each.column.code: each for each in query.given if each.sign == "="}
+    drivers = {"id": DRIVERS, "sent": ("status",)}.get(form.sort, ())
+    values = {each.column.code: each for each in form.given if each.sign == "="}
     driver = next((values[code] for code in drivers if code in values), None)
     own = [
         each
-        for each in query.given
-        if each.column.code == query.sort and each.sign != "contains" and each is not driver
+        for each in form.given
+        if each.column.code == form.sort and each.sign != "contains" and each is not driver
     ]
-    rest = [each for each in query.given if each not in own and each is not driver]
+    rest = [each for each in form.given if each not in own and each is not driver]
     return driver, [each.as_sql() for each in own], rest
 
 
-def _among_the_first(
-    walked: sa.Select[Any], rest: Sequence[Condition], most: int, number: int
-) -> sa.Select[Any]:
-    """Return so many rows of a walk as a query, of its first many those that filters leave."""
+def _among_the_first(walked: sa.Select[Any], rest: Sequence[Condition]) -> sa.Select[Any]:
+    """Return the rows of a walk as a query, of its first ``most`` those that filters leave."""
     if not rest:
-        return walked.limit(number)
+        return walked.limit(WANTED)
     named = sorted({each.column.attribute for each in rest})
     wanted = [I[name].label(f"of_{name}") for name in named]
-    inner = walked.add_columns(*wanted).limit(most).subquery()
+    inner = walked.add_columns(*wanted).limit(MOST).subquery()
     given = [each.as_sql(_Filtered(inner)) for each in rest]
     shown = [column for column in inner.c if not column.key.startswith("of_")]
-    return sa.select(*shown).where(*given).limit(number)
+    return sa.select(*shown).where(*given).limit(WANTED)
 
 
 class _Filtered:
@@ -227,25 +274,36 @@ class _Filtered:
 
 def _count(db: sa.Connection, query: Query, found: _Found) -> Total:
     """Return how many rows match as far as an index tells at once."""
-    if not query.given and monotonic() < _MANY_UNTIL.get(db.engine, 0.0):
-        return Total(COUNTED, True)
-    path = best_path(query.given)
-    if len(path.sought) == len(query.given):
-        matching = sa.select(ANY).select_from(I.id.table).where(*sought(db, path))
-        counted = sa.select(sa.func.count()).select_from(matching.limit(COUNTED + 1).subquery())
-        number = db.scalar(counted) or 0
-        if number > COUNTED and not query.given:
-            _MANY_UNTIL[db.engine] = monotonic() + REMEMBERED
-        return Total(min(number, COUNTED), number > COUNTED)
-    if len(path.covered) == len(query.given):
-        return Total(FEW, True)
+    if not query.given:
+        return _count_everything(db)
+    path = best_path(blanks(query.given))
+    if path.sought and len(path.covered) == len(query.given):
+        return Total(FEW, True)  # fewer would have been picked
     is_whole = not (found.has_more or query.before or query.after)
     return Total(len(found.rows), not is_whole)
 
 
+def _count_everything(db: sa.Connection) -> Total:
+    if monotonic() < _MANY_UNTIL.get(db.engine, 0.0):
+        return Total(COUNTED, True)
+    number = db.scalar(EVERYTHING, {"most": COUNTED + 1}) or 0
+    if number > COUNTED:
+        _MANY_UNTIL[db.engine] = monotonic() + REMEMBERED
+    return Total(min(number, COUNTED), number > COUNTED)
+
+
 def _count_among(db: sa.Connection, query: Query, ids: Sequence[int]) -> int:
-    matching = sa.select(sa.func.count(I.id)).where(among(I.id, ids), *query.conditions)
-    return db.scalar(matching) or 0
+    if not ids:
+        return 0
+    given, dialect = blanks(query.given), db.dialect.name
+    values = values_of(query.given) | {"ids": many(ids, dialect)}
+    return db.scalar(_counted_among(given, dialect), values) or 0
+
+
+@lru_cache(maxsize=MOST_KEPT)
+def _counted_among(given: tuple[Condition, ...], dialect: str) -> sa.Select[Any]:
+    ids = is_among(I.id, parameter_of_many("ids", dialect), dialect)
+    return sa.select(sa.func.count(I.id)).where(ids, *(each.as_sql() for each in given))
 
 
 def count_all(session: Session, query: Query) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
@@ -32,6 +33,8 @@ SIGNS: Final[Mapping[str, Callable[[Any, Any], sa.ColumnElement[bool]]]] = {
 # The invitations that led to a purchase; the reports keep them.
 PURCHASES: Final = sa.table("invitations_purchase", sa.column("invitation_id"))
 BEHIND_ALL = "\U0010ffff"
+ESCAPE: Final = "/"
+SPECIAL: Final = re.compile("[/%_]")  # what LIKE does not take for itself
 SHORTEST_PART = 3  # letters that an address is searched for anywhere; fewer begin it
 # As both databases fold: a letter beyond ASCII stays what it is.
 FOLDED: Final = str.maketrans(ascii_uppercase, ascii_lowercase)
@@ -45,20 +48,80 @@ class Condition:
     sign: str
     value: Any
 
+    def operands(self) -> list[Any]:
+        """Return what its SQL compares the column with."""
+        if self.sign == "begins":  # as a range: an index has it
+            return [self.value, self.value + BEHIND_ALL]
+        if self.sign == "contains":
+            return [pattern(self.value)]
+        return [] if self.sign == "bought" else [self.value]
+
     def as_sql(self, source: Any = TABLE) -> sa.ColumnElement[bool]:
         """Return the filter as SQL, of the invitations or the columns of a subquery."""
         value = self.column.value(source)
         if self.sign == "bought":
             has_bought: sa.ColumnElement[bool] = value.in_(sa.select(PURCHASES.c.invitation_id))
             return has_bought if self.value else ~has_bought
-        lowered = sa.func.lower(value)
-        if self.sign in SIGNS:
-            is_text = self.column.kind == Kind.TEXT
-            return SIGNS[self.sign](lowered if is_text else value, self.value)
-        if self.sign == "begins":  # as a range: an index has it
-            return sa.and_(lowered >= self.value, lowered < self.value + BEHIND_ALL)
-        found: sa.ColumnElement[bool] = lowered.contains(self.value, autoescape=True)
-        return found
+        compared = sa.func.lower(value) if self.column.kind == Kind.TEXT else value
+        first, *second = self.operands()
+        if self.sign == "begins":
+            return sa.and_(compared >= first, compared < second[0])
+        if self.sign == "contains":
+            found: sa.ColumnElement[bool] = compared.like(first, escape=ESCAPE)
+            return found
+        return SIGNS[self.sign](compared, first)
+
+    def blank(self, place: int) -> Condition:
+        """Return the same filter of any value, as the one at a place of a form."""
+        return self if self.sign == "bought" else Blank(self.column, self.sign, place)
+
+
+class Blank(Condition):
+    """A filter without its value, which is given when the statement is run."""
+
+    __slots__ = ()
+
+    def operands(self) -> list[Any]:
+        """Return parameters by the names that :func:`values_of` gives values to."""
+        number = 2 if self.sign == "begins" else 1
+        own = None if self.sign == "contains" else self.column.value().type
+        names = (_operand(self.value, each) for each in range(number))
+        return [sa.bindparam(name, type_=own, expanding=self.sign == "in") for name in names]
+
+
+def blanks(given: Sequence[Condition]) -> tuple[Condition, ...]:
+    """Return filters without their values: those that are alike share their statements."""
+    return tuple(each.blank(place) for place, each in enumerate(given))
+
+
+def values_of(given: Sequence[Condition]) -> dict[str, Any]:
+    """Return what a statement made of :func:`blanks` is run with."""
+    return {
+        _operand(place, number): value
+        for place, each in enumerate(given)
+        for number, value in enumerate(each.operands())
+    }
+
+
+def _operand(place: int, number: int) -> str:
+    return f"filter_{place}_{number}"
+
+
+def pattern(text: str) -> str:
+    """Return what LIKE finds a text by, anywhere, with :data:`ESCAPE` before its own signs."""
+    escaped = SPECIAL.sub(lambda found: ESCAPE + found[0], text)
+    return f"%{escaped}%"
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """What a query asks for without its values, so that its statements can be kept."""
+
+    given: tuple[Condition, ...]
+    columns: tuple[str, ...]
+    sort: str
+    descending: bool
+    is_backwards: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +150,11 @@ class Query:
     def conditions(self) -> list[sa.ColumnElement[bool]]:
         """The filters that could be read, as SQL."""
         return [each.as_sql() for each in self.given]
+
+    def form(self) -> Form:
+        """Return the query without its values."""
+        columns = tuple(self.columns)
+        return Form(blanks(self.given), columns, self.sort, self.descending, bool(self.before))
 
     def in_force(self) -> list[str]:
         """Return the names of the filters that could be read."""

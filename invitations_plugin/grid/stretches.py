@@ -10,16 +10,33 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from enum import Enum
+from typing import Any, Final
 
 import sqlalchemy as sa
 
 from .columns import COLUMNS, Kind
 from .columns import TABLE as I
-from .query import Condition, Query, read_number
+from .query import Condition, Form, Query, read_number
 
 Expression = Any  # of an invitation or of something made of it
 Key = tuple[Any, int]
+KEY_ID: Final[Any] = sa.bindparam("key_id", type_=sa.BigInteger)
+
+
+class Start(Enum):
+    """What a page starts behind: nothing, a row, or a row that has no value in the sort."""
+
+    END = "end"
+    ROW = "row"
+    EMPTY = "empty"
+
+    @classmethod
+    def of(cls, key: Key | None) -> Start:
+        """Return which of them a key is."""
+        if key is None:
+            return cls.END
+        return cls.EMPTY if key[0] is None else cls.ROW
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +68,12 @@ class Stretch:
         past hundreds of thousands of rows in search of one that is not.
         """
         expressions, values = zip(*self.fixed, strict=True)
-        fixed = sa.tuple_(*expressions)
-        ends = [fixed >= values, fixed <= values]
+        fixed, same = sa.tuple_(*expressions), sa.tuple_(*values)
+        ends = [fixed >= same, fixed <= same]
         if self.beyond is not None:
             whole = sa.tuple_(*expressions, self.beyond[0])
-            ends[int(self.descending)] = self._is_beyond(whole, (*values, self.beyond[1]))
+            last = sa.tuple_(*values, self.beyond[1])
+            ends[int(self.descending)] = self._is_beyond(whole, last)
         ordered = map(self._direction, (*expressions, *self.order))
         return statement.where(*ends, *self.presence).order_by(*ordered)
 
@@ -69,37 +87,43 @@ class Stretch:
         return found
 
 
-def stretches(query: Query, key: Key | None, driver: Condition | None) -> Iterator[Stretch]:
-    """Yield the ranges behind a key, in reading order.
+def stretches(form: Form, start: Start, driver: Condition | None) -> Iterator[Stretch]:
+    """Yield the ranges behind a key, in reading order; :func:`key_values` is its parameters.
 
     :param driver: a filter by value whose index has the order behind it.
     """
-    backwards = bool(query.before)
-    descending = query.descending != backwards
-    column = COLUMNS[query.sort]
-    fixed = [(driver.column.order(), driver.value)] if driver is not None else []
+    descending = form.descending != form.is_backwards
+    column = COLUMNS[form.sort]
+    fixed = [(driver.column.order(), *driver.operands())] if driver is not None else []
     if column.code == "id":
-        yield Stretch(fixed, (I.id, key[1]) if key else None, [I.id], descending)
+        beyond = None if start == Start.END else (I.id, KEY_ID)
+        yield Stretch(fixed, beyond, [I.id], descending)
         return
     value = column.order()
+    key_value = sa.bindparam("key_value", type_=value.type)
     # As the index has it. PostgreSQL leaves its order for a condition that says nothing.
     presence = column.value() if column.code == "message" else value
     valued = [presence.is_not(None)] if column.is_nullable else []
     without = Stretch(fixed, None, [I.id], descending, [presence.is_(None)])
     all_valued = Stretch(fixed, None, [value, I.id], descending, valued)
-    has_empty = column.is_nullable and all(each.column is not column for each in query.given)
-    if key is None:
+    has_empty = column.is_nullable and all(each.column is not column for each in form.given)
+    if start == Start.END:
         parts = [all_valued, without] if has_empty else [all_valued]
-        yield from reversed(parts) if backwards else parts
-    elif key[0] is None:
-        yield Stretch(fixed, (I.id, key[1]), [I.id], descending, [presence.is_(None)])
-        if backwards:
+        yield from reversed(parts) if form.is_backwards else parts
+    elif start == Start.EMPTY:
+        yield Stretch(fixed, (I.id, KEY_ID), [I.id], descending, [presence.is_(None)])
+        if form.is_backwards:
             yield all_valued
     else:
-        yield Stretch([*fixed, (value, key[0])], (I.id, key[1]), [I.id], descending, valued)
-        yield Stretch(fixed, (value, key[0]), [value, I.id], descending, valued)
-        if has_empty and not backwards:
+        yield Stretch([*fixed, (value, key_value)], (I.id, KEY_ID), [I.id], descending, valued)
+        yield Stretch(fixed, (value, key_value), [value, I.id], descending, valued)
+        if has_empty and not form.is_backwards:
             yield without
+
+
+def key_values(key: Key | None) -> dict[str, Any]:
+    """Return the parameters that a key is."""
+    return {"key_value": key[0], "key_id": key[1]} if key is not None else {}
 
 
 def key_text(key: Key) -> str:
