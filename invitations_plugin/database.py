@@ -92,9 +92,10 @@ def committed(work: Callable[[], T]) -> T:
 
 
 @contextmanager
-def time_limit(seconds: float) -> Iterator[None]:
+def time_limit(seconds: float, *, is_set: bool = False) -> Iterator[None]:
     """Stop what reads for longer; on PostgreSQL each statement, until the transaction ends.
 
+    :param is_set: PostgreSQL was told by :func:`limiting` in this transaction.
     :raises TooSlow: when something was stopped; the session is rolled back.
     """
     used = our_connection()
@@ -102,9 +103,8 @@ def time_limit(seconds: float) -> Iterator[None]:
     if sqlite is not None:
         end = time.monotonic() + seconds
         sqlite.set_progress_handler(lambda: time.monotonic() > end, STEPS)
-    else:
-        limit = max(1, int(seconds * 1000))
-        used.exec_driver_sql(f"SET LOCAL statement_timeout = {limit}")
+    elif not is_set:
+        used.exec_driver_sql(f"SET LOCAL statement_timeout = {_milliseconds(seconds)}")
     try:
         yield
     except OperationalError as error:
@@ -115,6 +115,18 @@ def time_limit(seconds: float) -> Iterator[None]:
     finally:
         if sqlite is not None:
             sqlite.set_progress_handler(None, 0)
+
+
+def limiting(seconds: float) -> sa.ColumnElement[str]:
+    """Return what sets :func:`time_limit` on PostgreSQL as a column of a statement that runs
+    anyway: a statement of its own is a way to the server and back.
+    """
+    milliseconds = str(_milliseconds(seconds))
+    return sa.func.set_config("statement_timeout", milliseconds, True, type_=sa.Text())
+
+
+def _milliseconds(seconds: float) -> int:
+    return max(1, int(seconds * 1000))
 
 
 def compile_nothing(session: Session) -> None:

@@ -4,24 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 from urllib.parse import urlsplit
 
+import sqlalchemy as sa
 from flask import Flask, abort, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import lazy_gettext
 from flask_login import LoginManager, current_user
 from sqlalchemy.orm import joinedload
-from sqlalchemy.orm.interfaces import ORMOption
 
 from .database import db
 from .models import Account, Customer, Staff
 
 P = ParamSpec("P")
 A = TypeVar("A", bound=Account)
-KINDS: dict[str, type[Customer | Staff]] = {"customer": Customer, "staff": Staff}
-# What every page of an account asks for, in the query that finds it.
-WITH: dict[str, list[ORMOption]] = {"customer": [], "staff": [joinedload(Staff.limits)]}
+NUMBER: Any = sa.bindparam("number")
+# Every page of an account asks: put together once, with all that it needs.
+FIND: dict[str, Any] = {
+    "customer": sa.select(Customer).where(Customer.id == NUMBER),
+    "staff": sa.select(Staff).where(Staff.id == NUMBER).options(joinedload(Staff.limits)),
+}
 
 login_manager = LoginManager()
 
@@ -37,10 +40,12 @@ def init_app(app: Flask) -> None:
 
 def _load(session_name: str) -> Account | None:
     kind, _, number = session_name.partition(":")
-    if kind not in KINDS or not number.isdecimal():
+    if kind not in FIND or not number.isdecimal():
         return None
-    account = db.session.get(KINDS[kind], int(number), options=WITH[kind])
-    return account if isinstance(account, Account) else None
+    account: Account | None = (
+        db.session.scalars(FIND[kind], {"number": int(number)}).unique().first()
+    )
+    return account
 
 
 def _signed_in(kind: type[A]) -> A:

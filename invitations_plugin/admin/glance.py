@@ -11,6 +11,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from ..database import limiting
 from ..jobs import OPEN
 from ..mail_models import MailTemplateFault
 from ..models import Job, SavedView, SettingOverride, connection_of
@@ -34,16 +35,22 @@ def _any(column: Any, *conditions: Any) -> Any:
 
 _setting, _fault = SettingOverride.__table__.c, MailTemplateFault.__table__.c
 _job, _view = Job.__table__.c, SavedView.__table__.c
-_LOOK: Final = sa.select(
+PAGE_SECONDS: Final = 5.0  # that reading a page may take
+_LOOK: Final[Any] = sa.select(
     _any(_setting.name),
     _any(_job.id, _job.state.in_(OPEN)),
     _any(_fault.code),
     _any(_view.id, _view.actor_key == sa.bindparam("reader"), _view.is_default),
 )
+_LOOK_AND_LIMIT: Final[Any] = _LOOK.add_columns(limiting(PAGE_SECONDS))
 
 
 def look(session: Session, reader: str) -> Glance:
-    """Return what there is for a reader, named by their key."""
-    found = connection_of(session).execute(_LOOK, {"reader": reader}).one()
-    settings, jobs, faults, view = found
+    """Return what there is for a reader, named by their key.
+
+    On PostgreSQL the transaction's further statements may take :data:`PAGE_SECONDS`.
+    """
+    connection = connection_of(session)
+    statement = _LOOK if connection.dialect.name == "sqlite" else _LOOK_AND_LIMIT
+    settings, jobs, faults, view, *_ = connection.execute(statement, {"reader": reader}).one()
     return Glance(bool(settings), bool(jobs), bool(faults), bool(view))

@@ -26,11 +26,10 @@ from ..settings import none_set
 from ..state import host, may, settings_of
 from . import words
 from .blueprint import admin, show
-from .glance import Glance, look
+from .glance import PAGE_SECONDS, Glance, look
 from .grid_page import NONE, Links, filters_context, grid_context, query_of, total_context, view_url
 from .jobs import running
 
-PAGE_SECONDS: Final = 5.0  # that reading a page may take
 COUNT_SECONDS: Final = 5.0  # that counting all may take
 EMPTY: Final = Page([], None, None, Total(0))
 
@@ -68,7 +67,7 @@ def _page(query: Query, view: SavedView | None, seen: Glance) -> Response:
     is_strange = view is None and query.view not in ("", NONE)
     if view is not None or is_strange:
         query = replace(query, view=str(view.id) if view is not None else NONE)
-    page = _read(query)
+    page = _read(query, is_limited=True)
     return show(
         "admin/grid.html",
         "admin/_grid.html",
@@ -90,10 +89,13 @@ def _glance_url() -> str:
     return whole.removeprefix(url_for("invitations_admin.grid"))
 
 
-def _read(query: Query) -> Page | None:
-    """Return the page, its total exact where the address asks; None where that takes too long."""
+def _read(query: Query, *, is_limited: bool = False) -> Page | None:
+    """Return the page, its total exact where the address asks; None where that takes too long.
+
+    :param is_limited: this transaction has begun with a :func:`look`.
+    """
     try:
-        with time_limit(PAGE_SECONDS):
+        with time_limit(PAGE_SECONDS, is_set=is_limited):
             page = read_page(session(), query)
     except TooSlow:
         return None

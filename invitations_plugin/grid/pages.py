@@ -33,6 +33,7 @@ REMEMBERED: Final = 60.0  # seconds
 _MANY_UNTIL: Final[MutableMapping[Any, float]] = WeakKeyDictionary()  # by engine
 _ONES: Final[Any] = sa.select(sa.literal_column("1").label("one")).select_from(I.id.table)
 EVERYTHING: Final[Any] = sa.select(sa.func.count()).select_from(_ONES.limit(MOST).subquery())
+ONE: Final[Any] = sa.literal_column("1")
 WANTED: Final[Any] = sa.bindparam("wanted", type_=sa.Integer)
 BEFORE_LAST: Final[Any] = sa.bindparam("before_last", type_=sa.Integer)
 # What the newest-first order can be walked by: the value of one of these, in its index.
@@ -165,7 +166,8 @@ def _rows(form: Form) -> sa.Select[Any]:
     needed = [I.inviter_key] if {"email", "inviter"} & set(columns) else []
     status = [] if "status" in columns else [I.status]
     everybody = I.id.table.alias("everybody")
-    highest = sa.select(sa.func.max(everybody.c.id)).scalar_subquery().label("highest")
+    last = sa.select(everybody.c.id).order_by(everybody.c.id.desc()).limit(ONE)
+    highest = last.scalar_subquery().label("highest")  # planned sooner than the maximum
     return sa.select(I.id, *shown, *status, *needed, key, highest)
 
 
