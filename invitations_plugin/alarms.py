@@ -53,6 +53,12 @@ def ring(db: Session) -> None:
             _end(db, trouble)
 
 
+def standing(db: Session) -> list[Alarm]:
+    """Return what is wrong for longer than is borne, whether or not staff could be told by mail."""
+    found = db.scalars(sa.select(Alarm).order_by(Alarm.since))
+    return [each for each in found if each.since <= now() - ALARMS[Trouble(each.name)][0]]
+
+
 def _begin(db: Session, trouble: Trouble, sight: Sight) -> None:
     patience, tell, _ = ALARMS[trouble]
     statement = insert_into(db, Alarm).values(name=trouble.value, since=now())

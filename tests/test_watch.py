@@ -16,9 +16,10 @@ from invitations_plugin.watch import Sight, Trouble
 from invitations_plugin.watch_models import Alarm
 
 from .support.outbox import change_outbox, in_threads
+from .support.pages import Page
 from .support.rows import ago
 from .support.sink import Sink
-from .support.stores import MakeStore, Store
+from .support.stores import MakeStore, Store, Visitor
 from .support.watching import IN_ONE, add_worker, asked, park, put, refusing
 from .test_cli import run
 
@@ -220,6 +221,28 @@ def test_a_worker_rings_the_alarm_by_itself(store: Store, sink: Sink) -> None:
     with store.app.app_context():
         workers.Clock(store.app)._look()
     assert told(store) == ["delivery_late"]
+
+
+@IN_ONE
+@pytest.mark.parametrize("path", ["", "configuration"])
+def test_pages_say_what_keeps_mail_from_leaving_where_no_mail_can(
+    store: Store, admin: Visitor, later: Later, path: str
+) -> None:
+    def notices() -> list[str]:
+        return Page(admin.get(f"/admin/invitations/{path}")).notices
+
+    store.setting("staff_notice_address", "")
+    put(store, "due@example.com", due_at=ago(minutes=31))
+    with refusing(store, "421 busy"):
+        ring(store)
+        [late] = notices()
+        assert late.startswith("Mail waits for too long, since ")
+        later(alarms.PATIENCE)
+        assert any(each.startswith("The mail server refuses mail, since ") for each in notices())
+        assert "since" not in str(Page(admin.get("/admin/invitations/delivery")).notices)
+    change_outbox(store, due_at=ago(minutes=-60))
+    ring(store)
+    assert notices() == []
 
 
 @IN_ONE

@@ -5,7 +5,7 @@ The grid is opened all day: a question that finds nothing costs it as much as it
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -15,17 +15,19 @@ from ..database import limiting
 from ..jobs import OPEN
 from ..mail_models import MailTemplateFault
 from ..models import Job, SavedView, SettingOverride, connection_of
+from ..watch_models import Alarm
 
 
 @dataclass(frozen=True, slots=True)
 class Glance:
     """Whether there is a setting of the store's own, an unfinished mass action, a mail template
-    that failed, a view that the reader starts with.
+    that failed, something that keeps mail from leaving, a view that the reader starts with.
     """
 
     settings: bool
     jobs: bool
     faults: bool
+    alarms: bool
     view: bool
 
 
@@ -40,6 +42,7 @@ _LOOK: Final[Any] = sa.select(
     _any(_setting.name),
     _any(_job.id, _job.state.in_(OPEN)),
     _any(_fault.code),
+    _any(Alarm.__table__.c.name),
     _any(_view.id, _view.actor_key == sa.bindparam("reader"), _view.is_default),
 )
 _LOOK_AND_LIMIT: Final[Any] = _LOOK.add_columns(limiting(PAGE_SECONDS))
@@ -52,5 +55,5 @@ def look(session: Session, reader: str) -> Glance:
     """
     connection = connection_of(session)
     statement = _LOOK if connection.dialect.name == "sqlite" else _LOOK_AND_LIMIT
-    settings, jobs, faults, view, *_ = connection.execute(statement, {"reader": reader}).one()
-    return Glance(bool(settings), bool(jobs), bool(faults), bool(view))
+    found = connection.execute(statement, {"reader": reader}).one()
+    return Glance(*map(bool, found[: len(fields(Glance))]))

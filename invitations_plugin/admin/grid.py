@@ -80,6 +80,7 @@ def _page(query: Query, view: SavedView | None, seen: Glance) -> Response:
         glance_url=_glance_url() if may("report") else "",
         **grid_context(query, page or EMPTY, view),
         **({} if seen.faults else {"inv_faults": list}),
+        **({} if seen.alarms else {"inv_troubles": list}),
     )
 
 

@@ -19,7 +19,7 @@ from ..i18n import format_number, gettext, locale, n_, translator
 from ..models import Status
 from ..state import host, may
 from . import words
-from .faults import faults, is_held
+from .faults import faults, is_held, troubles
 from .report_words import BOUGHT
 
 CONFIGURATION_PAGES = (
@@ -83,8 +83,9 @@ def frame() -> dict[str, Any]:
     may_look = is_reader and may("view")
     return {
         "inv_nav": _navigation() if is_reader else [],
-        "inv_faults": faults,  # these two are asked by whole pages only
+        "inv_faults": faults,  # these three are asked by whole pages only
         "inv_is_held": is_held,
+        "inv_troubles": troubles,
         "inv_user": host().staff_key()[1],
         "inv_exit_url": host().home_url(),
         "inv_can_create": may_look and may("create"),
