@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Any
 
-from . import mailboxes, notices, outbox
+from . import mailboxes, marking, notices, outbox
 from .clock import now
-from .database import Runner
+from .database import Runner, committed, session
 from .host import StoreView
 from .lifecycle import Changed
 from .mail import invitation_sent, staff_notice
@@ -45,16 +45,22 @@ class Begun:
 
 @dataclass(slots=True)
 class Known:
-    """What is asked once for a batch: about its people, and its store views."""
+    """What is asked once for a batch: its invitations, their people, and their store views.
+
+    What the invitations were then holds for those that nobody changed since.
+    """
 
     people: People = field(default_factory=People)
+    rows: dict[int, Invitation] = field(default_factory=dict)
     views: dict[tuple[str, str], tuple[StoreView, Settings]] = field(default_factory=dict)
 
     def ask(self, entries: Sequence[Entry]) -> None:
-        """Ask about the people of a batch; of a batch that is under way it was asked before."""
+        """Ask about a batch; of a batch that is under way it was asked before."""
         ids = [each.invitation_id for each in entries if each.invitation_id is not None]
         if ids and not self.people.were_asked_for:
-            self.people.ask(ids)
+            found = committed(lambda: marking.read_all(session(), ids))
+            self.rows = {row.id: row for row in found}
+            self.people.ask(found)
 
     def view_of(self, row: Invitation) -> tuple[StoreView, Settings]:
         """Return the store view of an invitation, and its settings."""
@@ -77,7 +83,10 @@ def begin(db: Runner, entry: Entry, known: Known, *, waits: bool = True) -> Begu
     """
     if entry.payload is not None:
         return _begin_notice(db, entry, entry.payload)
-    found = outbox.read(db, entry.invitation_id or 0, waits=waits)
+    begun = _begin_as_read(db, entry, known)
+    if begun is not None:
+        return begun
+    found = marking.read(db, entry.invitation_id or 0, waits=waits)
     if found is not None:
         return _begin_invitation(db, entry, *found, known)
     if not waits:
@@ -90,11 +99,29 @@ def _begin_notice(db: Runner, entry: Entry, payload: dict[str, Any]) -> Begun | 
     if entry.recipient is None or not notices.is_wanted(entry.recipient):
         outbox.skip(db, entry, None, "not wanted any more")
         return NotNow.SKIPPED
-    until = outbox.mark_sending(db, entry, None)
+    until = marking.mark_sending(db, entry, None)
     view = store_view("")
     settings = settings_of(view)
     made = staff_notice(payload, entry.recipient, view, settings, entry.message_id)
     return Begun(entry, None, made, until)
+
+
+def _begin_as_read(db: Runner, entry: Entry, known: Known) -> Begun | None:
+    """Begin a mail by what its invitation was when the batch was asked about.
+
+    Returns None where it does not leave, or is not what it was: then it is read once more.
+    """
+    row = known.rows.pop(entry.invitation_id or 0, None)
+    if row is None or _reason_to_skip(row, False, known.people) is not None:
+        return None
+    view, settings = known.view_of(row)
+    if view.website != row.website:
+        return None
+    row.existing_customer = known.people.has_account(row)
+    until = marking.mark_as_read(db, entry, row, settings)
+    if until is None:
+        return None
+    return Begun(entry, row, invitation_sent(row, view, settings, entry.message_id), until)
 
 
 def _begin_invitation(
@@ -116,7 +143,7 @@ def _begin_invitation(
         return NotNow.SKIPPED
     # Found out here, where no sender can time it.
     row.existing_customer = known.people.has_account(row)
-    until = outbox.mark_sending(db, entry, row)
+    until = marking.mark_sending(db, entry, row)
     return Begun(entry, row, invitation_sent(row, view, settings, entry.message_id), until)
 
 

@@ -65,6 +65,11 @@ def engine() -> sa.Engine:
     return found
 
 
+def is_postgresql() -> bool:
+    """Return whether our tables live on PostgreSQL, where a statement may change several."""
+    return engine().dialect.name == "postgresql"
+
+
 def atomically(work: Callable[[], T]) -> T:
     """Do work and commit; after a lost race for a lock, once more from the start.
 

@@ -241,7 +241,9 @@ def test_an_inviter_who_is_disabled_in_the_middle_of_a_batch_is_seen_before_long
     assert store.invitation(BEN).mail_error == "inviter disabled"
 
 
-def test_a_mail_has_one_commit_and_eight_statements_of_its_own(store: Store, sink: Sink) -> None:
+def test_a_mail_has_one_commit_and_few_statements_of_its_own(
+    store: Store, sink: Sink, database: str
+) -> None:
     with store.app.app_context():
         used = engine()
     counts: list[Counter[str]] = []
@@ -253,4 +255,5 @@ def test_a_mail_has_one_commit_and_eight_statements_of_its_own(store: Store, sin
         counts.append(Counter())
         assert store.deliver().sent == number
     few, more = counts[1], counts[3]
-    assert (more - few) == {"commits": 20, "statements": 160}
+    each = 5 if database == "sqlite" else 3  # each is a round trip there
+    assert (more - few) == {"commits": 20, "statements": 20 * each}
