@@ -92,17 +92,17 @@ class Message(flask_mail.Message):
         reply_to: str = "",
         headers: dict[str, str] | None = None,
     ) -> None:
-        super().__init__(
-            subject=clean_line(subject),
-            recipients=[recipient],
-            sender=sender[1],
-            body=text,
-            html=html,
-            reply_to=reply_to or None,
-            extra_headers=headers or {},
-        )
-        self.sender_name = clean_line(sender[0])
+        # Not by the library's own: it asks the resolver for this machine's name, every time.
+        self.subject = clean_line(subject)
+        self.recipients = [recipient]
+        self.sender_name, self.sender = clean_line(sender[0]), sender[1]
+        self.body, self.alts = text, {"html": html}
         self.msgId = message_id
+        self.reply_to = reply_to or None
+        self.extra_headers = headers or {}
+        self.cc, self.bcc, self.attachments = [], [], []
+        self.mail_options, self.rcpt_options = [], []
+        self.date = self.charset = None
 
     def as_bytes(self) -> bytes:
         """Return the mail as it goes over the wire.
