@@ -69,11 +69,13 @@ def _insist(taken: Taken) -> None:
     end = time.monotonic() + INSISTENCE
     while True:
         try:
-            return atomically(lambda: note(our_connection(), taken))
+            atomically(lambda: note(our_connection(), taken))
         except Busy:
             if time.monotonic() > end:
                 raise
             time.sleep(PAUSE)
+        else:
+            return circuit.look_again(session())
 
 
 def _announce(number: int | None) -> None:
