@@ -16,7 +16,15 @@ from sqlalchemy.orm import Session
 from . import circuit, endings, in_hand, mail_templates, outbox, recovery
 from .beginning import Begun, Known, NotNow, begin
 from .clock import now
-from .database import Busy, atomically, committed, our_connection, session
+from .database import (
+    Busy,
+    atomically,
+    committed,
+    keep_connection,
+    let_go_of_connection,
+    our_connection,
+    session,
+)
 from .endings import Taken
 from .lifecycle import Changed
 from .line import Line
@@ -175,6 +183,7 @@ def _use_connection(connection: Connection, batch: _Batch) -> None:
                 break
     finally:
         _settle(batch)
+        let_go_of_connection()
 
 
 def _keep_alive(batch: _Batch) -> None:
@@ -217,6 +226,7 @@ def _go_on(batch: _Batch) -> Begun | NotNow | None:
     """
     taken, next_one, begun = batch.taken, batch.left[0], None
     if taken is None or not endings.is_plain():
+        let_go_of_connection()
         _settle(batch)
         return None
 
@@ -228,6 +238,7 @@ def _go_on(batch: _Batch) -> Begun | NotNow | None:
 
     try:
         with suppress(Exception):
+            keep_connection()
             begun = committed(both)
             batch.taken = None
     finally:
@@ -239,6 +250,7 @@ def _settle(batch: _Batch) -> None:
     """Note the end of the mail before, if that is still to be done."""
     taken, batch.taken = batch.taken, None
     if taken is not None:
+        let_go_of_connection()
         endings.settle(taken)
 
 
@@ -318,6 +330,7 @@ def _doubt(
 
 def _finish(entry: Entry, step: Callable[[Session, Entry, str], T], error: str) -> T | None:
     """Note how a try ended, unless another worker has the row by now."""
+    let_go_of_connection()
     if entry.payload is not None:  # a notice has no history that would tell
         log.warning("%s did not leave: %s", entry.name, error)
     try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from threading import Thread
+from threading import Barrier, Thread
 from typing import Any
 
 import pytest
@@ -17,9 +17,9 @@ from invitations_plugin.models import Invitation, Outbox
 from invitations_plugin.opt_outs import opt_out
 from invitations_plugin.signals import invitation_sent
 
-from .support.outbox import many, queue, recipients, wait_for
+from .support.outbox import in_threads, many, queue, recipients, wait_for
 from .support.sink import Mail, Sink
-from .support.stores import Store
+from .support.stores import MakeStore, Store
 
 ANNA, BEN, CARA = "anna@example.com", "ben@example.com", "cara@example.com"
 Change = Callable[[Any, Invitation], object]
@@ -196,6 +196,48 @@ def test_who_holds_the_next_invitation_does_not_hold_up_the_end_of_the_one_befor
     assert ends == [("sent", "delivered")]
 
 
+@pytest.mark.parametrize("database", ["postgresql"])
+def test_a_connection_to_the_database_that_breaks_costs_no_mail_and_no_second_copy(
+    store: Store, sink: Sink
+) -> None:
+    queue(store, ANNA, BEN, CARA)
+
+    def end_all() -> None:
+        ending = sa.text(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+        with store.app.app_context(), engine().connect() as another:
+            another.execute(ending)
+
+    while_taking(sink, BEN, end_all)  # the one that the end of Anna's mail went over, too
+    assert store.deliver().sent == 3
+    assert recipients(sink) == [ANNA, BEN, CARA]
+    assert {status for status, _ in seen_by_others(store).values()} == {"sent"}
+
+
+def test_workers_leave_others_half_of_the_connections_while_a_server_takes_its_time(
+    make_store: MakeStore, sink: Sink
+) -> None:
+    store = make_store(SQLALCHEMY_ENGINE_OPTIONS={"pool_size": 4, "max_overflow": 0})
+    queue(store, *many(60))
+    with store.app.app_context():
+        pool: Any = engine().pool
+    seen: list[int] = []
+    together = Barrier(6, timeout=30)
+
+    def look(mail: Mail) -> None:
+        together.wait()
+        seen.append(pool.checkedout())
+        together.wait()
+
+    store.setting("batch_size", 10)
+    sink.while_taking = look
+    in_threads(store.deliver, 6)
+    assert len(sink.mails) == 60
+    assert max(seen) == 2
+
+
 def test_a_mail_is_told_of_before_the_next_one_leaves(store: Store, sink: Sink) -> None:
     queue(store, *many(3))
     left: list[int] = []
@@ -248,6 +290,7 @@ def test_a_mail_has_one_commit_and_few_statements_of_its_own(
         used = engine()
     counts: list[Counter[str]] = []
     sa.event.listen(used, "commit", lambda connection: counts[-1].update(["commits"]))
+    sa.event.listen(used.pool, "checkout", lambda *given: counts[-1].update(["connections"]))
     sa.event.listen(used, "before_cursor_execute", lambda *given: counts[-1].update(["statements"]))
     for number in (10, 30):
         counts.append(Counter())
