@@ -75,6 +75,11 @@ def keep_connection() -> None:
         setattr(g, KEPT, engine().connect())
 
 
+def is_kept(connection: sa.Connection) -> bool:
+    """Return whether a connection is the one that is kept."""
+    return connection is g.get(KEPT)
+
+
 def let_go_of_connection() -> None:
     """Give back what was kept: who else wants a connection need not wait for this one."""
     kept = g.pop(KEPT, None)

@@ -19,6 +19,7 @@ from .mailboxes import ANY_NUMBER, asked_of, turn_for
 from .models import Invitation
 from .outbox import Entry
 from .settings import Settings
+from .straight import straight
 from .turns import take_turn
 
 COLUMNS: Final = Invitation.__table__.c.keys()
@@ -73,7 +74,7 @@ def mark_as_read(db: Runner, entry: Entry, row: Invitation, settings: Settings) 
 
     :raises ClaimLost: when this worker's claim is not the row's any more.
     """
-    until, lasting = _lease()
+    db, (until, lasting) = straight(db), _lease()
     given = _as_read(row) | {"address": row.email} | asked_of(row, settings)
     if not is_postgresql():  # but SQLite: nobody else writes from here on
         if not outbox.changes(db, outbox_sql.MARK_AS_READ, given):

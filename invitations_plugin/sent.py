@@ -21,6 +21,7 @@ from .lifecycle import (
 from .marking import read
 from .models import Invitation, MailState
 from .outbox import ClaimLost, Entry
+from .straight import straight
 
 CLOSED = "closed while it left"
 
@@ -33,7 +34,7 @@ def sent(db: Runner, entry: Entry, row: Invitation | None, answer: str) -> None:
     """
     if row is None:
         outbox.close(db, entry)
-    elif not (_at_once if is_postgresql() else _step_by_step)(db, entry, row, answer):
+    elif not (_at_once if is_postgresql() else _step_by_step)(straight(db), entry, row, answer):
         # Held from here on: staff who edit it in this very moment would make the mail look
         # like one that left a closed invitation.
         changed = read(db, row.id)
@@ -49,7 +50,7 @@ def _at_once(db: Runner, entry: Entry, row: Invitation, answer: str) -> bool:
     given = outbox.held(entry) | as_seen(row)
     given |= {f"new_{name}": value for name, value in new.items()}
     given |= {f"said_{name}": value for name, value in said.items()}
-    is_ours, is_moved = db.execute(outbox_sql.SENT, given).one()
+    [(is_ours, is_moved)] = db.execute(outbox_sql.SENT, given).fetchall()
     if not is_ours:
         raise ClaimLost
     return bool(is_moved)
