@@ -32,17 +32,17 @@ MARK_MAIL: Final = (
     .values(state=OutboxState.SENDING, lease_until=sa.bindparam("until"))
 )
 
-MARK_INVITATION: Final = (
-    sa.update(_ROW)  # type: ignore[arg-type]
-    .where(_NUMBER, _ROW.c.version == sa.bindparam("as_read"))
-    .values(mail_state=MailState.SENDING, existing_customer=sa.bindparam("is_customer"))
+_MARKING: Final = sa.update(_ROW).values(  # type: ignore[arg-type]
+    mail_state=MailState.SENDING, existing_customer=sa.bindparam("is_customer")
 )
+_IS_AS_READ: Final = sa.and_(_NUMBER, _ROW.c.version == sa.bindparam("as_read"))
 
-_AS_READ: Final = (
+MARK_INVITATION: Final = _MARKING.where(_IS_AS_READ)
+
+_MAY_LEAVE: Final = (
     sa.select(_ROW.c.id)
     .where(
-        _NUMBER,
-        _ROW.c.version == sa.bindparam("as_read"),
+        _IS_AS_READ,
         _ROW.c.status == Status.NOT_SENT,
         _ROW.c.email == sa.bindparam("address"),
         ~is_among_opted_out(_ROW.c.recipient_hash),
@@ -50,16 +50,13 @@ _AS_READ: Final = (
     )
     .with_for_update(key_share=True, of=_ROW, skip_locked=True)
 )
-_MARKING: Final = sa.update(_ROW).values(  # type: ignore[arg-type]
-    mail_state=MailState.SENDING, existing_customer=sa.bindparam("is_customer")
-)
 
-MARK_AS_READ: Final = _MARKING.where(_ROW.c.id.in_(_AS_READ))
-"""Mark an invitation whose mail may leave and that is still as it was read; nobody else's
-hands are waited for.
+MARK_AS_READ: Final = _MARKING.where(_ROW.c.id.in_(_MAY_LEAVE))
+"""Mark an invitation that is still as it was read and whose mail may leave. Where somebody
+changes it just now, it is not waited for.
 """
 
-_FREE: Final = _AS_READ.cte("free")
+_FREE: Final = _MAY_LEAVE.cte("free")
 _BEGUN: Final = MARK_MAIL.where(sa.exists(sa.select(_FREE.c.id))).returning(_MAIL.c.id).cte("begun")
 MARK_BOTH: Final = _MARKING.where(
     _ROW.c.id.in_(sa.select(_FREE.c.id)), sa.exists(sa.select(_BEGUN.c.id))

@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from .database import Runner, is_kept
 
 MOST = 64  # statements that are kept ready; there are some ten
+KEY = "invitations_straight"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +40,8 @@ class _Straight:
     """Runs statements over a connection; what it returns is the driver's own cursor."""
 
     def __init__(self, connection: sa.Connection) -> None:
-        self._dialect = connection.dialect
-        self._cursor: Any = connection.connection.cursor()
+        driver_s: Any = connection.connection.dbapi_connection
+        self._dialect, self._cursor = connection.dialect, driver_s.cursor()
 
     def execute(self, statement: Any, values: Mapping[str, Any]) -> Any:
         """Run a statement that stays the same from mail to mail."""
@@ -55,7 +56,11 @@ def straight(db: Runner) -> Runner:
     Its errors are the driver's own: what fails over a kept connection is done again over
     another one, whatever the fault was.
     """
-    return cast(Runner, _Straight(db)) if isinstance(db, sa.Connection) and is_kept(db) else db
+    if not (isinstance(db, sa.Connection) and is_kept(db)):
+        return db
+    if KEY not in db.info:  # which lasts as long as the driver's connection
+        db.info[KEY] = _Straight(db)
+    return cast(Runner, db.info[KEY])
 
 
 @lru_cache(maxsize=MOST)
