@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum, auto
@@ -71,11 +72,51 @@ class Known:
         return self.views[place]
 
 
-def begin(db: Runner, entry: Entry, known: Known, *, waits: bool = True) -> Begun | NotNow:
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A mail that is made, of an invitation as it was when its batch was asked about.
+
+    ``until`` is how long what is known of its people holds, by :func:`time.monotonic`.
+    """
+
+    entry: Entry
+    row: Invitation
+    settings: Settings
+    message: Message
+    until: float
+
+    def is_of(self, entry: Entry) -> bool:
+        """Return whether this is the mail of an entry, and may still be."""
+        return self.entry == entry and time.monotonic() < self.until
+
+
+def prepare(entry: Entry, known: Known) -> Prepared | None:
+    """Make a mail before it is begun, so that nobody waits for that in the database.
+
+    Returns None where it does not leave, as far as is known, or is to be made when it is begun.
+
+    :raises Exception: whatever is wrong with the mail.
+    """
+    row = known.rows.pop(entry.invitation_id or 0, None)
+    if row is None or _reason_to_skip(row, False, known.people) is not None:
+        return None
+    view, settings = known.view_of(row)
+    if view.website != row.website:
+        return None
+    row.existing_customer = known.people.has_account(row)
+    message = invitation_sent(row, view, settings, entry.message_id)
+    return Prepared(entry, row, settings, message, known.people.hold_until)
+
+
+def begin(
+    db: Runner, entry: Entry, known: Known, prepared: Prepared | None, *, waits: bool = True
+) -> Begun | NotNow:
     """Mark a row as being sent and return its mail, or why it does not leave.
 
     The mail is made first: no transaction stays open while the server takes its time.
 
+    :param prepared: its mail, where it was made before; another's is none. It leaves if all is
+        still as it was then, which the statement that marks it finds out, or is made anew.
     :param waits: whether to wait for somebody who changes the invitation just now.
     :raises ClaimLost: when this worker's claim is not the row's any more.
     :raises Changed: when somebody changed the invitation after it was read, or does.
@@ -83,9 +124,10 @@ def begin(db: Runner, entry: Entry, known: Known, *, waits: bool = True) -> Begu
     """
     if entry.payload is not None:
         return _begin_notice(db, entry, entry.payload)
-    begun = _begin_as_read(db, entry, known)
-    if begun is not None:
-        return begun
+    if prepared is not None and prepared.is_of(entry):
+        until = marking.mark_as_read(db, entry, prepared.row, prepared.settings)
+        if until is not None:
+            return Begun(entry, prepared.row, prepared.message, until)
     found = marking.read(db, entry.invitation_id or 0, waits=waits)
     if found is not None:
         return _begin_invitation(db, entry, *found, known)
@@ -104,24 +146,6 @@ def _begin_notice(db: Runner, entry: Entry, payload: dict[str, Any]) -> Begun | 
     settings = settings_of(view)
     made = staff_notice(payload, entry.recipient, view, settings, entry.message_id)
     return Begun(entry, None, made, until)
-
-
-def _begin_as_read(db: Runner, entry: Entry, known: Known) -> Begun | None:
-    """Begin a mail by what its invitation was when the batch was asked about.
-
-    Returns None where it does not leave, or is not what it was: then it is read once more.
-    """
-    row = known.rows.pop(entry.invitation_id or 0, None)
-    if row is None or _reason_to_skip(row, False, known.people) is not None:
-        return None
-    view, settings = known.view_of(row)
-    if view.website != row.website:
-        return None
-    row.existing_customer = known.people.has_account(row)
-    until = marking.mark_as_read(db, entry, row, settings)
-    if until is None:
-        return None
-    return Begun(entry, row, invitation_sent(row, view, settings, entry.message_id), until)
 
 
 def _begin_invitation(

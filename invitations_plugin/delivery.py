@@ -14,7 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from . import circuit, endings, in_hand, mail_templates, outbox, recovery
-from .beginning import Begun, Known, NotNow, begin
+from .beginning import Begun, Known, NotNow, Prepared, begin, prepare
 from .clock import now
 from .database import (
     Busy,
@@ -74,7 +74,9 @@ class Report:
 
 @dataclass(slots=True)
 class _Batch:
-    """What was claimed together; ``taken`` is the mail before, whose end is not noted yet."""
+    """What was claimed together; ``taken`` is the mail before, whose end is not noted yet, and
+    ``prepared`` the next one, made while the server took that.
+    """
 
     left: list[Entry]
     claim: str
@@ -83,6 +85,14 @@ class _Batch:
     stop: Callable[[], bool]
     known: Known = field(default_factory=Known)
     taken: Taken | None = None
+    prepared: Prepared | None = None
+
+    def prepare(self) -> None:
+        """Make the next mail, if it can be made; what is wrong with it shows when it is begun."""
+        self.prepared = None
+        with suppress(Exception):
+            if self.left:
+                self.prepared = committed(lambda: prepare(self.left[0], self.known))
 
 
 def deliver(
@@ -234,7 +244,7 @@ def _go_on(batch: _Batch) -> Begun | NotNow | None:
         db = our_connection()
         endings.note(db, taken)
         # What this transaction holds must not wait for whoever holds the next invitation.
-        return begin(db, next_one, batch.known, waits=False)
+        return begin(db, next_one, batch.known, batch.prepared, waits=False)
 
     try:
         with suppress(Exception):
@@ -264,9 +274,10 @@ def _deliver_one(
     report = batch.report
     try:
         if begun is None:
-            begun = atomically(lambda: begin(our_connection(), entry, batch.known))
+            begun = atomically(lambda: begin(our_connection(), entry, batch.known, batch.prepared))
         if isinstance(begun, Begun):
-            batch.taken = Taken(begun, connection.deliver(begun.message, begun.until))
+            answer = connection.deliver(begun.message, begun.until, batch.prepare)
+            batch.taken = Taken(begun, answer)
     except (Broken, Ambiguous, Busy, DBAPIError):
         raise
     except (ClaimLost, Changed):

@@ -32,6 +32,12 @@ class People:
         """Whether the store was asked about several together."""
         return self._until > 0
 
+    @property
+    def hold_until(self) -> float:
+        """Until when, by :func:`time.monotonic`, what is answered just now holds."""
+        at = time.monotonic()
+        return self._until if at < self._until else at + FRESH
+
     def ask(self, rows: Sequence[Invitation]) -> None:
         """Ask the store about the people of these invitations.
 

@@ -13,6 +13,11 @@ import sqlalchemy as sa
 from invitations_plugin import people
 from invitations_plugin.database import engine
 from invitations_plugin.lifecycle import Actor, discard
+from invitations_plugin.mail_models import (
+    MailTemplate,
+    MailTemplateFault,
+    MailTemplateVersion,
+)
 from invitations_plugin.models import Invitation, Outbox
 from invitations_plugin.opt_outs import opt_out
 from invitations_plugin.signals import invitation_sent
@@ -135,6 +140,39 @@ def test_a_mail_closed_while_the_one_before_it_leaves_does_not_leave(
     assert (report.sent, report.skipped, recipients(sink)) == (2, 1, [ANNA, CARA])
     assert store.invitation(ANNA).status == store.invitation(CARA).status == "sent"
     assert store.outbox() == []
+
+
+@pytest.mark.parametrize("reply", ["550 5.1.1 unknown", "451 4.2.1 greylisted", "421 too many"])
+def test_a_mail_that_was_made_early_and_refused_is_nobody_else_s(
+    store: Store, sink: Sink, reply: str
+) -> None:
+    queue(store, ANNA, BEN, CARA, message="Come in")
+    sink.refused[BEN] = reply
+    store.deliver()
+    assert recipients(sink) == [ANNA, CARA]
+    for each in (ANNA, CARA):
+        (mail,) = sink.to(each)
+        assert f"We use your address, {each}," in " ".join(mail.text.split())
+        assert store.history(each) == [("send", "not_sent", "sent", "system")]
+
+
+def test_a_template_that_fails_while_a_mail_leaves_is_told_once(store: Store, sink: Sink) -> None:
+    row = MailTemplate(code="own", kind="invitation", name="Own", language="en")
+    contents = {"en": {"subject": "Hi", "text": "{{ 1 / 0 }}", "html": "{{ link }}"}}
+    with store.session() as db:
+        db.add(row)
+        db.flush()
+        db.add(
+            MailTemplateVersion(code="own", number=1, name="Own", language="en", contents=contents)
+        )
+        db.commit()
+    store.setting("email_template", "own")
+    queue(store, ANNA, BEN, CARA)
+    assert store.deliver().sent == 3
+    assert all("Create an account" in mail.text for mail in sink.mails)
+    with store.session() as db:
+        faults = sa.select(sa.func.count()).select_from(MailTemplateFault)
+        assert db.scalar(faults) == 1
 
 
 def test_a_mail_edited_while_the_one_before_it_leaves_says_what_it_says_then(
