@@ -66,11 +66,11 @@ def keep_connection() -> None:
     """Keep a connection for the next transactions, until :func:`let_go_of_connection`.
 
     Asking the pool for each takes as long as some statements: it tries what it hands out. What
-    is kept may be broken, so what runs over it must be fit to run again over another one. More
-    than half of a pool is never kept, for others want connections as well.
+    is kept may be broken, so what runs over it must be fit to run again over another one. One of
+    a pool's own is always left, for others want connections as well.
     """
     pool = engine().pool
-    is_free = isinstance(pool, sa.pool.QueuePool) and 2 * (pool.checkedout() + 1) <= pool.size()
+    is_free = isinstance(pool, sa.pool.QueuePool) and pool.checkedout() < pool.size() - 1
     if KEPT not in g and is_free:
         setattr(g, KEPT, engine().connect())
 
