@@ -20,7 +20,7 @@ def both() -> Iterator[Places]:
     with TemporaryDirectory() as name, ExitStack() as stack:
         folder = Path(name)
         server = cache(lambda: server_url(folder))
-        databases = stack.enter_context(closing(Databases(folder, server, "bench")))
+        databases = stack.enter_context(closing(Databases(folder, server, "bench", True)))
         for kind in ("sqlite", "postgresql"):
             yield Places(databases, kind, folder / kind)
 

@@ -29,6 +29,7 @@ from .by_hand import HTML, TEXT
 from .sink import LOOPBACK
 
 Work = Callable[[], object]
+Step = tuple[str, Sequence[Any]]  # a statement, and what it is given
 BATCH = 50
 SENDER = "general@example.com"
 CLAIM = """update invitations_outbox set state = 'claimed', claim = ?, lease_until = ?
@@ -69,15 +70,20 @@ def seconds_each(work: Work, mails: int) -> float:
 
 
 @contextmanager
-def limit(url: str, folder: str, turn: Turn) -> Iterator[Callable[[str], float]]:
-    """Smtplib and SQL by hand: messages are built before, and each one's state is committed."""
+def limit(
+    url: str, folder: str, turn: Turn, is_joined: bool = False
+) -> Iterator[Callable[[str], float]]:
+    """Smtplib and SQL by hand: messages are built before, and each one's state is committed.
+
+    :param is_joined: the end of one and the beginning of the next are committed together.
+    """
     config = {"DATABASE_URL": url, "INSTANCE_PATH": folder, "INVITATIONS_DELIVERY": "none"}
     with closing(Store(**config, INVITATIONS_BASE_URL="https://shop.example.com")) as store:
         opened: dict[str, list[_Line]] = {}
 
         def once(job: str) -> float:
             if job not in opened:
-                opened[job] = [_Line(url, turn.ports[job]) for _ in range(turn.workers)]
+                opened[job] = [_Line(url, turn.ports[job], is_joined) for _ in range(turn.workers)]
             built = _built(store, queue(store, *addresses(turn.mails[job])))
             lines = list(opened[job])
             return seconds_each(
@@ -104,8 +110,8 @@ def _built(store: Store, ids: Sequence[int]) -> dict[int, tuple[str, bytes]]:
 class _Line:
     """A worker by hand: a connection to the server for each turn, and one to the database."""
 
-    def __init__(self, url: str, port: int) -> None:
-        self._port = port
+    def __init__(self, url: str, port: int, is_joined: bool) -> None:
+        self._port, self._is_joined = port, is_joined
         self._rows = _Rows(url)
 
     def send(self, built: dict[int, tuple[str, bytes]]) -> None:
@@ -117,13 +123,20 @@ class _Line:
     def _send(self, smtp: smtplib.SMTP, built: dict[int, tuple[str, bytes]]) -> None:
         claim = secrets.token_hex(16)
         while batch := self._rows.claim(claim):
+            ended: list[Step] = []
             for number, invitation, message_id in batch:
-                self._rows.do(SENDING, ((_later(), number, claim), (invitation,)))
+                began = [(SENDING[0], (_later(), number, claim)), (SENDING[1], (invitation,))]
+                self._rows.do([*ended, *began])
                 recipient, content = built[invitation]
                 answer = _hand_over(smtp, recipient, content)
                 at = now()
                 noted = (invitation, at, answer, message_id)
-                self._rows.do(SENT, ((number, claim), (at, at, invitation), noted))
+                given = ((number, claim), (at, at, invitation), noted)
+                ended = list(zip(SENT, given, strict=True))
+                if not self._is_joined:
+                    self._rows.do(ended)
+                    ended = []
+            self._rows.do(ended)
 
     def close(self) -> None:
         self._rows.close()
@@ -161,14 +174,16 @@ class _Rows:
             self._connection = psycopg.connect(plain.render_as_string(hide_password=False))
 
     def claim(self, name: str) -> list[tuple[int, int, str]]:
-        found = self.do([self._claim], [(name, now() + timedelta(seconds=90), now())])
+        found = self.do([(self._claim, (name, now() + timedelta(seconds=90), now()))])
         return [(row[0], row[1], row[2]) for row in sorted(found)]
 
-    def do(self, statements: Sequence[str], values: Sequence[Sequence[Any]]) -> list[Any]:
+    def do(self, steps: Sequence[Step]) -> list[Any]:
         """Run statements as one transaction; return what the last one found."""
+        if not steps:
+            return []
         if self._is_sqlite:
             self._connection.execute("begin immediate")
-        for statement, given in zip(statements, values, strict=True):
+        for statement, given in steps:
             cursor = self._run(statement, given)
         found = cursor.fetchall() if cursor.description else []
         self._connection.execute("commit")

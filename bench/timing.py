@@ -6,9 +6,10 @@ import random
 import statistics
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
+from time import perf_counter
 from typing import Any
 
 import click
@@ -158,9 +159,9 @@ def take_turns_at(
     """Let all do one job after the other, taking turns at each; return times by job and name.
 
     A turn is :data:`IN_A_ROW` times, after one that does not count: it finds the processor's
-    caches full of what the others left, which is the benchmark's doing. Who has spent
-    ``seconds`` on a job, and has done it :data:`FEWEST` times, rests for the rest of its
-    rounds: the slow would hold up the fast.
+    caches full of what the others left, which is the benchmark's doing. Who has been busy with a
+    job for ``seconds``, and has done it :data:`FEWEST` times, rests for the rest of its rounds:
+    the slow would hold up the fast.
     """
     with ExitStack() as stack:
         runners = [stack.enter_context(_Runner(each)) for each in contenders]
@@ -168,28 +169,47 @@ def take_turns_at(
         return {job: _at_one(job, runners, rounds, seconds) for job in bar}
 
 
+@dataclass(slots=True)
+class _Turns:
+    """What a contender does at one job: what it took, and how long it was busy with all of it."""
+
+    runner: _Runner
+    job: str
+    times: list[float] = field(default_factory=list)
+    busy: float = 0.0
+
+    def once(self) -> float:
+        """Let it do its job; return what it says that this took, which may be of a part."""
+        start = perf_counter()
+        figure = self.runner.once(self.job)
+        self.busy += perf_counter() - start
+        return figure
+
+    def warm_up(self) -> None:
+        """Let it do its job until it is warm; the slow are so after one time."""
+        for _ in range(WARM_UP):
+            self.once()
+            if self.busy >= WARM_SECONDS:
+                break
+        self.busy = 0.0
+
+    def take(self, seconds: float) -> None:
+        """Let it do its job :data:`IN_A_ROW` times, after one that does not count."""
+        if not self._is_enough(seconds):
+            self.once()
+        for _ in range(IN_A_ROW):
+            if not self._is_enough(seconds):
+                self.times.append(self.once())
+
+    def _is_enough(self, seconds: float) -> bool:
+        return len(self.times) >= FEWEST and self.busy >= seconds
+
+
 def _at_one(job: str, runners: Sequence[_Runner], rounds: int, seconds: float) -> dict[str, Times]:
-    taken: dict[str, list[float]] = {each.contender.name: [] for each in runners}
-    for runner in runners:
-        while _is_cold(taken[runner.contender.name]):
-            taken[runner.contender.name].append(runner.once(job))
-    for times in taken.values():
-        times.clear()
+    turns = [_Turns(runner, job) for runner in runners]
+    for each in turns:
+        each.warm_up()
     for _ in range(0, rounds, IN_A_ROW):
-        for runner in random.sample(runners, len(runners)):
-            times = taken[runner.contender.name]
-            if not _is_enough(times, seconds):
-                runner.once(job)
-            for _ in range(IN_A_ROW):
-                if not _is_enough(times, seconds):
-                    times.append(runner.once(job))
-    return {name: Times(times) for name, times in taken.items()}
-
-
-def _is_enough(times: Sequence[float], seconds: float) -> bool:
-    return len(times) >= FEWEST and sum(times) >= seconds
-
-
-def _is_cold(times: Sequence[float]) -> bool:
-    """The slow are warm after one time, for that is not what takes them long."""
-    return len(times) < WARM_UP and sum(times) < WARM_SECONDS
+        for each in random.sample(turns, len(turns)):
+            each.take(seconds)
+    return {each.runner.contender.name: Times(each.times) for each in turns}

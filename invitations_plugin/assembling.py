@@ -14,9 +14,12 @@ from collections.abc import Iterable, Iterator, Mapping
 PLAIN = 200  # characters of ASCII that stay on one line of a header as they are
 LONGEST_LINE = 998
 WORD = 39  # bytes an encoded word holds: with it and "Subject: " a line has 73 characters
-# No part can hold it: "=" is followed by two digits in quoted-printable, and is not in base64.
+# No encoded part can hold it: "=" is followed by two digits in quoted-printable, and is not in
+# base64.
 BOUNDARY = "=_part"
+_BOUNDARY = BOUNDARY.encode()
 ASCII = bytes(range(128))
+SHOWN = bytes(range(32, 127)) + b"\t\r\n"
 # Beyond one byte in six that is not ASCII base64 is the shorter one.
 MOSTLY = 6
 _LINE_END = re.compile("\r\n|\r|\n")
@@ -42,15 +45,29 @@ def assemble(headers: Mapping[str, str], text: str, html: str) -> bytes:
 
 def _part(kind: str, text: str) -> bytes:
     whole = text if text.endswith("\n") else f"{text}\n"  # the encoder asks the first line's end
-    raw = _LINE_END.sub("\r\n", whole).encode("utf-8", "replace")
-    beyond = len(raw.translate(None, ASCII))
-    is_short = beyond * MOSTLY <= len(raw)
-    encoded = b2a_qp(raw, istext=True) if is_short else encodebytes(raw).replace(b"\n", b"\r\n")
+    ended = _LINE_END.sub("\r\n", whole) if "\r" in whole else whole.replace("\n", "\r\n")
+    encoding, encoded = _encoded(ended.encode("utf-8", "replace"))
     head = (
         f"--{BOUNDARY}\r\nContent-Type: text/{kind}; charset=utf-8\r\n"
-        f"Content-Transfer-Encoding: {'quoted-printable' if is_short else 'base64'}\r\n\r\n"
+        f"Content-Transfer-Encoding: {encoding}\r\n\r\n"
     )
     return head.encode() + encoded
+
+
+def _encoded(raw: bytes) -> tuple[str, bytes]:
+    """Return how a body goes over the wire, and the body: as it is where it may (RFC 2045, 2.7)."""
+    if _is_plain(raw):
+        return "7bit", raw
+    beyond = len(raw.translate(None, ASCII))
+    if beyond * MOSTLY <= len(raw):
+        return "quoted-printable", b2a_qp(raw, istext=True)
+    return "base64", encodebytes(raw).replace(b"\n", b"\r\n")
+
+
+def _is_plain(raw: bytes) -> bool:
+    """Return whether a body is text in lines that every server takes, none of which ends a part."""
+    is_text = not raw.translate(None, SHOWN) and _BOUNDARY not in raw
+    return is_text and max(map(len, raw.split(b"\r\n"))) <= LONGEST_LINE
 
 
 def words(text: str) -> str:

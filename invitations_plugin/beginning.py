@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Any
 
-from . import mailboxes, notices, outbox
+from . import mailboxes, marking, notices, outbox
 from .clock import now
-from .database import Runner
+from .database import Runner, committed, session
 from .host import StoreView
 from .lifecycle import Changed
 from .mail import invitation_sent, staff_notice
@@ -45,16 +46,22 @@ class Begun:
 
 @dataclass(slots=True)
 class Known:
-    """What is asked once for a batch: about its people, and its store views."""
+    """What is asked once for a batch: its invitations, their people, and their store views.
+
+    What the invitations were then holds for those that nobody changed since.
+    """
 
     people: People = field(default_factory=People)
+    rows: dict[int, Invitation] = field(default_factory=dict)
     views: dict[tuple[str, str], tuple[StoreView, Settings]] = field(default_factory=dict)
 
     def ask(self, entries: Sequence[Entry]) -> None:
-        """Ask about the people of a batch; of a batch that is under way it was asked before."""
+        """Ask about a batch; of a batch that is under way it was asked before."""
         ids = [each.invitation_id for each in entries if each.invitation_id is not None]
         if ids and not self.people.were_asked_for:
-            self.people.ask(ids)
+            found = committed(lambda: marking.read_all(session(), ids))
+            self.rows = {row.id: row for row in found}
+            self.people.ask(found)
 
     def view_of(self, row: Invitation) -> tuple[StoreView, Settings]:
         """Return the store view of an invitation, and its settings."""
@@ -65,11 +72,51 @@ class Known:
         return self.views[place]
 
 
-def begin(db: Runner, entry: Entry, known: Known, *, waits: bool = True) -> Begun | NotNow:
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A mail that is made, of an invitation as it was when its batch was asked about.
+
+    ``until`` is how long what is known of its people holds, by :func:`time.monotonic`.
+    """
+
+    entry: Entry
+    row: Invitation
+    settings: Settings
+    message: Message
+    until: float
+
+    def is_of(self, entry: Entry) -> bool:
+        """Return whether this is the mail of an entry, and may still be."""
+        return self.entry == entry and time.monotonic() < self.until
+
+
+def prepare(entry: Entry, known: Known) -> Prepared | None:
+    """Make a mail before it is begun, so that nobody waits for that in the database.
+
+    Returns None where it does not leave, as far as is known, or is to be made when it is begun.
+
+    :raises Exception: whatever is wrong with the mail.
+    """
+    row = known.rows.pop(entry.invitation_id or 0, None)
+    if row is None or _reason_to_skip(row, False, known.people) is not None:
+        return None
+    view, settings = known.view_of(row)
+    if view.website != row.website:
+        return None
+    row.existing_customer = known.people.has_account(row)
+    message = invitation_sent(row, view, settings, entry.message_id)
+    return Prepared(entry, row, settings, message, known.people.hold_until)
+
+
+def begin(
+    db: Runner, entry: Entry, known: Known, prepared: Prepared | None, *, waits: bool = True
+) -> Begun | NotNow:
     """Mark a row as being sent and return its mail, or why it does not leave.
 
     The mail is made first: no transaction stays open while the server takes its time.
 
+    :param prepared: its mail, where it was made before; another's is none. It leaves if all is
+        still as it was then, which the statement that marks it finds out, or is made anew.
     :param waits: whether to wait for somebody who changes the invitation just now.
     :raises ClaimLost: when this worker's claim is not the row's any more.
     :raises Changed: when somebody changed the invitation after it was read, or does.
@@ -77,7 +124,11 @@ def begin(db: Runner, entry: Entry, known: Known, *, waits: bool = True) -> Begu
     """
     if entry.payload is not None:
         return _begin_notice(db, entry, entry.payload)
-    found = outbox.read(db, entry.invitation_id or 0, waits=waits)
+    if prepared is not None and prepared.is_of(entry):
+        until = marking.mark_as_read(db, entry, prepared.row, prepared.settings)
+        if until is not None:
+            return Begun(entry, prepared.row, prepared.message, until)
+    found = marking.read(db, entry.invitation_id or 0, waits=waits)
     if found is not None:
         return _begin_invitation(db, entry, *found, known)
     if not waits:
@@ -90,7 +141,7 @@ def _begin_notice(db: Runner, entry: Entry, payload: dict[str, Any]) -> Begun | 
     if entry.recipient is None or not notices.is_wanted(entry.recipient):
         outbox.skip(db, entry, None, "not wanted any more")
         return NotNow.SKIPPED
-    until = outbox.mark_sending(db, entry, None)
+    until = marking.mark_sending(db, entry, None)
     view = store_view("")
     settings = settings_of(view)
     made = staff_notice(payload, entry.recipient, view, settings, entry.message_id)
@@ -116,7 +167,7 @@ def _begin_invitation(
         return NotNow.SKIPPED
     # Found out here, where no sender can time it.
     row.existing_customer = known.people.has_account(row)
-    until = outbox.mark_sending(db, entry, row)
+    until = marking.mark_sending(db, entry, row)
     return Begun(entry, row, invitation_sent(row, view, settings, entry.message_id), until)
 
 

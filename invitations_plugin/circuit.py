@@ -108,7 +108,10 @@ def probe_now(db: Session) -> bool:
 
 
 def took(db: Session) -> None:
-    """Note that the server took a mail: it is well, whatever it would not have before."""
+    """Note that the server took a mail: it is well, whatever it would not have before.
+
+    The caller commits and lets :func:`look_again`: what is not committed is not remembered.
+    """
     if is_well():
         return
     well: dict[str, Any] = {
@@ -118,10 +121,14 @@ def took(db: Session) -> None:
         "probes": 0,
         "reason": None,
     }
-    if seen().is_shut:
-        log.warning("The mail server takes mail again")
     db.execute(sa.update(DeliveryState).values(well))
-    look(db)
+
+
+def look_again(db: Session) -> None:
+    """Look how the circuit stands after a mail that the server took."""
+    before = seen()
+    if not is_well() and not look(db).is_shut and before.is_shut:
+        log.warning("The mail server takes mail again")
 
 
 def is_of_everyone(error: str) -> bool:

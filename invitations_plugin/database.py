@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from typing import Any, Final, TypeVar
 
 import sqlalchemy as sa
-from flask import current_app
+from flask import current_app, g
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.orm import Session, scoped_session
@@ -21,6 +21,7 @@ Runner = Session | sa.Connection  # what runs statements of ours, within one tra
 PATIENCE = 8.0  # seconds that a request waits for its turn before it answers 503
 PASSING_STATES = {"40001", "40P01", "55P03"}  # serialization, deadlock, lock not available
 CANCELED: Final = "57014"  # PostgreSQL's state of a statement that was stopped
+KEPT: Final = "_invitations_connection"
 STEPS: Final = 10_000  # of SQLite's machine between two looks at the clock: about a millisecond
 
 
@@ -54,8 +55,36 @@ def our_connection() -> sa.Connection:
     """Return what :func:`session` runs our statements over, in the same transaction.
 
     For those that run for every mail: the session's own way to it takes half as long again.
+    A new transaction runs over the connection that is kept, if there is one.
     """
-    return session().connection(bind_arguments={"bind": engine()})
+    used = session()
+    kept = None if used.in_transaction() else g.get(KEPT)
+    return used.connection(bind_arguments={"bind": kept or engine()})
+
+
+def keep_connection() -> None:
+    """Keep a connection for the next transactions, until :func:`let_go_of_connection`.
+
+    Asking the pool for each takes as long as some statements: it tries what it hands out. What
+    is kept may be broken, so what runs over it must be fit to run again over another one. One of
+    a pool's own is always left, for others want connections as well.
+    """
+    pool = engine().pool
+    is_free = isinstance(pool, sa.pool.QueuePool) and pool.checkedout() < pool.size() - 1
+    if KEPT not in g and is_free:
+        setattr(g, KEPT, engine().connect())
+
+
+def is_kept(connection: sa.Connection) -> bool:
+    """Return whether a connection is the one that is kept."""
+    return connection is g.get(KEPT)
+
+
+def let_go_of_connection() -> None:
+    """Give back what was kept: who else wants a connection need not wait for this one."""
+    kept = g.pop(KEPT, None)
+    if kept is not None:
+        kept.close()
 
 
 def engine() -> sa.Engine:
@@ -63,6 +92,11 @@ def engine() -> sa.Engine:
     key = current_app.config["INVITATIONS_BIND_KEY"]
     found: sa.Engine = current_app.extensions["sqlalchemy"].engines[key]
     return found
+
+
+def is_postgresql() -> bool:
+    """Return whether our tables live on PostgreSQL, where a statement may change several."""
+    return engine().dialect.name == "postgresql"
 
 
 def atomically(work: Callable[[], T]) -> T:

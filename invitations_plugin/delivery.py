@@ -14,9 +14,17 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from . import circuit, endings, in_hand, mail_templates, outbox, recovery
-from .beginning import Begun, Known, NotNow, begin
+from .beginning import Begun, Known, NotNow, Prepared, begin, prepare
 from .clock import now
-from .database import Busy, atomically, committed, our_connection, session
+from .database import (
+    Busy,
+    atomically,
+    committed,
+    keep_connection,
+    let_go_of_connection,
+    our_connection,
+    session,
+)
 from .endings import Taken
 from .lifecycle import Changed
 from .line import Line
@@ -66,7 +74,9 @@ class Report:
 
 @dataclass(slots=True)
 class _Batch:
-    """What was claimed together; ``taken`` is the mail before, whose end is not noted yet."""
+    """What was claimed together; ``taken`` is the mail before, whose end is not noted yet, and
+    ``prepared`` the next one, made while the server took that.
+    """
 
     left: list[Entry]
     claim: str
@@ -75,6 +85,14 @@ class _Batch:
     stop: Callable[[], bool]
     known: Known = field(default_factory=Known)
     taken: Taken | None = None
+    prepared: Prepared | None = None
+
+    def prepare(self) -> None:
+        """Make the next mail, if it can be made; what is wrong with it shows when it is begun."""
+        self.prepared = None
+        with suppress(Exception):
+            if self.left:
+                self.prepared = committed(lambda: prepare(self.left[0], self.known))
 
 
 def deliver(
@@ -175,6 +193,7 @@ def _use_connection(connection: Connection, batch: _Batch) -> None:
                 break
     finally:
         _settle(batch)
+        let_go_of_connection()
 
 
 def _keep_alive(batch: _Batch) -> None:
@@ -217,6 +236,7 @@ def _go_on(batch: _Batch) -> Begun | NotNow | None:
     """
     taken, next_one, begun = batch.taken, batch.left[0], None
     if taken is None or not endings.is_plain():
+        let_go_of_connection()
         _settle(batch)
         return None
 
@@ -224,10 +244,11 @@ def _go_on(batch: _Batch) -> Begun | NotNow | None:
         db = our_connection()
         endings.note(db, taken)
         # What this transaction holds must not wait for whoever holds the next invitation.
-        return begin(db, next_one, batch.known, waits=False)
+        return begin(db, next_one, batch.known, batch.prepared, waits=False)
 
     try:
         with suppress(Exception):
+            keep_connection()
             begun = committed(both)
             batch.taken = None
     finally:
@@ -239,6 +260,7 @@ def _settle(batch: _Batch) -> None:
     """Note the end of the mail before, if that is still to be done."""
     taken, batch.taken = batch.taken, None
     if taken is not None:
+        let_go_of_connection()
         endings.settle(taken)
 
 
@@ -252,9 +274,10 @@ def _deliver_one(
     report = batch.report
     try:
         if begun is None:
-            begun = atomically(lambda: begin(our_connection(), entry, batch.known))
+            begun = atomically(lambda: begin(our_connection(), entry, batch.known, batch.prepared))
         if isinstance(begun, Begun):
-            batch.taken = Taken(begun, connection.deliver(begun.message, begun.until))
+            answer = connection.deliver(begun.message, begun.until, batch.prepare)
+            batch.taken = Taken(begun, answer)
     except (Broken, Ambiguous, Busy, DBAPIError):
         raise
     except (ClaimLost, Changed):
@@ -318,6 +341,7 @@ def _doubt(
 
 def _finish(entry: Entry, step: Callable[[Session, Entry, str], T], error: str) -> T | None:
     """Note how a try ended, unless another worker has the row by now."""
+    let_go_of_connection()
     if entry.payload is not None:  # a notice has no history that would tell
         log.warning("%s did not leave: %s", entry.name, error)
     try:

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 
 from flask import current_app
 
-from . import circuit, outbox
+from . import circuit
 from .beginning import Begun
 from .database import Busy, Runner, atomically, our_connection, session
 from .events import tell
 from .models import Invitation
 from .outbox import ClaimLost
+from .sent import sent, sent_late
 from .signals import invitation_sent
 
 log = logging.getLogger(__name__)
@@ -44,7 +45,7 @@ def note(db: Runner, taken: Taken) -> None:
     :raises ClaimLost: when another worker has it by now.
     """
     entry = taken.begun.entry
-    outbox.sent(db, entry, taken.begun.row, taken.answer)
+    sent(db, entry, taken.begun.row, taken.answer)
     if entry.payload is None:  # a notice may go another way than mail to customers
         circuit.took(session())
 
@@ -59,7 +60,7 @@ def settle(taken: Taken) -> None:
         _insist(taken)
     except ClaimLost:
         log.warning("%s was taken over while it left", entry.name)
-        atomically(lambda: outbox.sent_late(session(), entry))
+        atomically(lambda: sent_late(session(), entry))
         return
     _announce(entry.invitation_id)
 
@@ -68,11 +69,13 @@ def _insist(taken: Taken) -> None:
     end = time.monotonic() + INSISTENCE
     while True:
         try:
-            return atomically(lambda: note(our_connection(), taken))
+            atomically(lambda: note(our_connection(), taken))
         except Busy:
             if time.monotonic() > end:
                 raise
             time.sleep(PAUSE)
+        else:
+            return circuit.look_again(session())
 
 
 def _announce(number: int | None) -> None:

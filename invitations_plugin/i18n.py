@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -106,6 +106,7 @@ def in_language(code: str) -> Iterator[None]:
         yield
 
 
+@lru_cache(maxsize=256)  # of the few store views, for every mail
 def _parse(code: str | None) -> Locale | None:
     try:
         return Locale.parse(code.partition(".")[0].replace("-", "_")) if code else None

@@ -115,6 +115,21 @@ def is_legal(name: str, status: str, actor: Actor) -> bool:
     return actor.kind in step.by and Status(status) in step.sources
 
 
+def target_of(row: Any, name: str, actor: Actor) -> Status:
+    """Return the status that a move leads an invitation to.
+
+    :raises IllegalMove: when the table does not have it.
+    """
+    if not is_legal(name, row.status, actor):
+        raise IllegalMove(name, row.status)
+    return MOVES[name].target
+
+
+def as_seen(row: Any) -> dict[str, Any]:
+    """Return what :data:`MOVE` is given to find an invitation only as it was last seen."""
+    return {"number": row.id, "from_status": row.status, "from_version": row.version}
+
+
 def move(  # noqa: PLR0913  # what changes, and all that the history says of it
     session: Runner,
     row: Any,
@@ -135,17 +150,14 @@ def move(  # noqa: PLR0913  # what changes, and all that the history says of it
     :raises IllegalMove: when the table does not have it.
     :raises Changed: when the row is no longer as seen, or a guard does not hold.
     """
-    if not is_legal(name, row.status, actor):
-        raise IllegalMove(name, row.status)
-    target = MOVES[name].target
+    target = target_of(row, name, actor)
     given = {"status": target, **(values or {})}
     made = {name: value for name, value in given.items() if isinstance(value, sa.ClauseElement)}
     statement = MOVE.where(*guards) if guards else MOVE
     if made:
         statement = statement.values(made)
-    seen = {"number": row.id, "from_status": row.status, "from_version": row.version}
     plain = {name: value for name, value in given.items() if name not in made}
-    changed = session.execute(statement, plain | seen)
+    changed = session.execute(statement, plain | as_seen(row))
     if changed.rowcount != 1:  # type: ignore[attr-defined]
         raise Changed(name)
     note(session, row.id, actor, action or name, row.status, target, reason, message_id)

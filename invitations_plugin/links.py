@@ -28,8 +28,13 @@ class BadLink(ValueError):
 
 def _signer(purpose: str) -> Signer:
     """Sign with the newest key, read with the fallback keys too."""
-    keys = [*reversed(current_app.config.get("SECRET_KEY_FALLBACKS") or [])]
-    return Signer([*keys, current_app.secret_key], purpose, digest_method=hashlib.sha256)
+    older = reversed(current_app.config.get("SECRET_KEY_FALLBACKS") or [])
+    return _signer_with((*older, current_app.secret_key), purpose)
+
+
+@lru_cache(maxsize=32)  # asked twice for every mail
+def _signer_with(keys: tuple[Any, ...], purpose: str) -> Signer:
+    return Signer(keys, purpose, digest_method=hashlib.sha256)
 
 
 def sign(value: str, purpose: str) -> str:
@@ -64,13 +69,13 @@ def base_url(view: StoreView) -> str:
     config = current_app.config
     given = view.base_url or config["INVITATIONS_BASE_URL"]
     if given:
-        parts = _read(str(given))
-        if parts is None:
+        written = _written(str(given))
+        if written is None:
             raise RuntimeError(
                 f"The store's address {given!r} is not one: write it with its scheme, for"
                 " example 'https://shop.example.com'."
             )
-        return parts.geturl()
+        return written
     if config.get("SERVER_NAME"):
         return f"{config['PREFERRED_URL_SCHEME']}://{config['SERVER_NAME']}"
     raise RuntimeError(
@@ -92,6 +97,12 @@ def _read(url: str) -> SplitResult | None:
         return None
     netloc = (f"[{name}]" if ":" in name else name) + (f":{port}" if port else "")
     return SplitResult(parts.scheme, netloc, quote(parts.path, safe=UNQUOTED).rstrip("/"), "", "")
+
+
+@lru_cache(maxsize=256)
+def _written(url: str) -> str | None:
+    parts = _read(url)
+    return parts.geturl() if parts is not None else None
 
 
 def place_of(url: str) -> tuple[str, int | None, str] | None:

@@ -70,11 +70,11 @@ def invitation_sent(
     row: Invitation, view: StoreView, settings: Settings, message_id: str
 ) -> Message:
     """Make the mail of an invitation, in the language of its own store view."""
-    link, out = sign(row.public_id, INVITATION_LINK), sign(row.recipient_hash, OPT_OUT)
-    out_link = _opt_out_link(view, out)
+    link = sign(row.public_id, INVITATION_LINK)
+    out_link = _opt_out_link(view, sign(row.recipient_hash, OPT_OUT))
     with speaking(view):
         content = _by_template(
-            INVITATION, settings.email_template, lambda: _invitation(row, view, link, out)
+            INVITATION, settings.email_template, lambda: _invitation(row, view, link, out_link)
         )
     return _message(content, row.email or "", view, settings, message_id, _one_click(out_link))
 
@@ -134,7 +134,7 @@ def example_variables(view: StoreView, example: str) -> dict[str, Any]:
         "existing_customer": False,
     }
     row = Invitation(**known | EXAMPLES[example][1])
-    return _invitation(row, view, EXAMPLE_LINK, EXAMPLE_LINK)
+    return _invitation(row, view, EXAMPLE_LINK, _opt_out_link(view, EXAMPLE_LINK))
 
 
 def example_message(
@@ -165,7 +165,7 @@ def _message(
     )
 
 
-def _invitation(row: Invitation, view: StoreView, link: str, out: str) -> dict[str, Any]:
+def _invitation(row: Invitation, view: StoreView, link: str, out_link: str) -> dict[str, Any]:
     """Return the variables of :data:`INVITATION`, in the current language."""
     return {
         "inviter_name": defang(row.inviter_name),
@@ -173,7 +173,7 @@ def _invitation(row: Invitation, view: StoreView, link: str, out: str) -> dict[s
         "message": defang(row.message or ""),
         "link": absolute_url(view, "invitations_invitee.follow", link=link),
         "login_link": absolute_url(view, "invitations_invitee.sign_in", link=link),
-        "opt_out_link": _opt_out_link(view, out),
+        "opt_out_link": out_link,
         "expires": format_date(row.expires_at, view),
         "postal_address": view.postal_address,
         "privacy_url": view.privacy_url,

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from flask import current_app
-from jinja2 import Environment, FileSystemLoader
+from jinja2 import Environment, FileSystemLoader, Template
 from markupsafe import escape
 
 from .i18n import LANGUAGES, gettext, in_language, ngettext, translator
@@ -74,9 +74,24 @@ def is_of(name: str, code: str) -> bool:
 
 
 def _render(env: Environment, code: str, variables: Mapping[str, Any]) -> Content:
-    given = {**variables, "inv_t": translator(), "inv_nt": ngettext}
+    given = {**env.globals, **variables, "inv_t": translator(), "inv_nt": ngettext}
     names = {part: f"invitations/email/{code}/{file}" for part, file in FILES.items()}
-    return Content(**{part: env.get_template(name).render(given) for part, name in names.items()})
+    return Content(**{part: _fill(env.get_template(name), given) for part, name in names.items()})
+
+
+def _fill(template: Template, given: dict[str, Any]) -> str:
+    """Render a template with variables and globals in one.
+
+    Its own ``render`` puts them together for each template, which takes as long as the rest.
+    """
+    env = template.environment
+    if env.is_async:
+        return template.render(given)
+    context = env.context_class(env, given, template.name, template.blocks)
+    try:
+        return env.concat(template.root_render_func(context))
+    except Exception:
+        env.handle_exception()
 
 
 def _store_s() -> Environment:

@@ -8,20 +8,18 @@ from __future__ import annotations
 
 import random
 import secrets
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any
 
 import sqlalchemy as sa
-from flask import current_app
 from sqlalchemy.orm import Session
 
 from . import outbox_sql
 from .clock import now
 from .database import Runner, atomically, session
-from .lifecycle import THE_SYSTEM, Changed, LifecycleError, move, note, seems_open
+from .lifecycle import THE_SYSTEM, move, note, seems_open
 from .mailboxes import OPTED_OUT, WHILE_ONE_LEAVES
 from .models import NOTICE, Invitation, MailState, Outbox, OutboxState, Status
 from .settings import Settings
@@ -31,8 +29,6 @@ AMBIGUOUS_WAIT = timedelta(minutes=30)
 # Five days in all; the last one fills them up.
 RETRIES = [timedelta(minutes=m) for m in (1, 5, 30, 120, 360, 720, 1440, 2880, 1644)]
 JITTER = 0.2
-CLOSED = "closed while it left"
-COLUMNS: Final = Invitation.__table__.c.keys()
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,47 +103,6 @@ def entry_columns() -> list[Any]:
     return [getattr(Outbox, each.name) for each in fields(Entry)]
 
 
-def read(db: Runner, number: int, *, waits: bool = True) -> tuple[Invitation, bool] | None:
-    """Return an invitation as it is now, and whether its mailbox opted out; None where it is gone.
-
-    Where the database can, nobody changes it until the commit. It is a copy outside of the
-    session: what is set there is not written.
-
-    :param waits: whether to wait for somebody who changes it just now; there is none otherwise.
-    """
-    statement = outbox_sql.READ_AND_HOLD if waits else outbox_sql.READ_IF_FREE
-    found = db.execute(statement, {"number": number}).first()
-    if found is None:
-        return None
-    *values, is_opted_out = found
-    return Invitation(**dict(zip(COLUMNS, values, strict=True))), bool(is_opted_out)
-
-
-def mark_sending(db: Runner, entry: Entry, row: Invitation | None) -> float:
-    """Mark a row as being handed to the server; return until when, by :func:`time.monotonic`.
-
-    :param row: its invitation, None for a notice; whether it is a customer's is written, too.
-    :raises ClaimLost: when this worker's claim is not the row's any more.
-    :raises Changed: when the invitation is not the one that was read: the mail would say
-        what somebody has just changed. It comes again when its lease is over.
-    """
-    lease = _sending_lease()
-    until = time.monotonic() + lease.total_seconds()
-    _do(db, outbox_sql.MARK_MAIL, _held(entry) | {"until": now() + lease})
-    if row is None:
-        return until
-    given = {"number": row.id, "as_read": row.version, "is_customer": row.existing_customer}
-    if db.execute(outbox_sql.MARK_INVITATION, given).rowcount != 1:  # type: ignore[attr-defined]
-        raise Changed("send")
-    return until
-
-
-def _sending_lease() -> timedelta:
-    """Return more than any one message can take; a row found after it has an unknown end."""
-    timeout = float(current_app.config["INVITATIONS_SMTP_TIMEOUT"])
-    return max(timedelta(minutes=10), timedelta(seconds=30 * timeout))
-
-
 def keep_alive(db: Session, claim: str) -> datetime:
     """Keep what is claimed and not begun; return until when. The caller commits."""
     until = now() + LEASE
@@ -160,7 +115,7 @@ def skip(db: Runner, entry: Entry, row: Invitation | None, reason: str) -> None:
 
     :raises ClaimLost: when it is not this worker's.
     """
-    _close(db, entry)
+    close(db, entry)
     if row is not None:
         _set_skipped(db, row, reason)
 
@@ -172,10 +127,10 @@ def _set_skipped(db: Runner, row: Invitation, reason: str) -> None:
     if reason == OPTED_OUT:
         move(db, row, "send", THE_SYSTEM, as_if_sent, action="skip", reason=reason)
     elif seems_to_leave(row, reason):
-        _set_mail(db, row.id, **as_if_sent)
+        set_mail(db, row.id, **as_if_sent)
         note(db, row.id, THE_SYSTEM, "skip", row.status, row.status, reason)
     else:
-        _set_mail(db, row.id, **values)
+        set_mail(db, row.id, **values)
 
 
 def seems_to_leave(row: Invitation, reason: str) -> bool:
@@ -192,57 +147,9 @@ def wait(db: Runner, entry: Entry, row: Invitation, turn: datetime, settings: Se
     """
     _mine(db, entry, state=OutboxState.QUEUED, claim=None, lease_until=None, due_at=turn)
     ends = turn + timedelta(days=settings.link_days)
-    _set_mail(db, row.id, expires_at=max(ends, row.expires_at))
+    set_mail(db, row.id, expires_at=max(ends, row.expires_at))
     if turn > now() + WHILE_ONE_LEAVES:  # not for the moment in which another one leaves
         note(db, row.id, THE_SYSTEM, "wait")
-
-
-def sent(db: Runner, entry: Entry, row: Invitation | None, answer: str) -> None:
-    """Note that the server took a mail, also where its invitation changed meanwhile.
-
-    :param row: its invitation as it was read when it began to leave, None for a notice.
-    :raises ClaimLost: when the row is not this worker's any more.
-    """
-    _close(db, entry)
-    if row is None:
-        return
-    try:
-        _sent(db, entry, row, answer)
-    except Changed:
-        # Held from here on: staff who edit it in this very moment would make the mail look
-        # like one that left a closed invitation.
-        changed = read(db, row.id)
-        if changed is not None:
-            _sent_meanwhile(db, entry, changed[0], answer)
-
-
-def _sent(db: Runner, entry: Entry, row: Invitation, answer: str) -> None:
-    values, said = _as_sent(entry, row), answer or None
-    move(db, row, "send", THE_SYSTEM, values, reason=said, message_id=entry.message_id)
-
-
-def _sent_meanwhile(db: Runner, entry: Entry, row: Invitation, answer: str) -> None:
-    try:
-        _sent(db, entry, row, answer)
-    except LifecycleError:
-        _set_mail(db, row.id, **_as_sent(entry, row))
-        _note_try(db, entry, "send", CLOSED, row.status)
-
-
-def _as_sent(entry: Entry, row: Invitation) -> dict[str, Any]:
-    at = now()
-    return {
-        "sent_at": row.sent_at or at,
-        "last_sent_at": at,
-        "mail_state": MailState.DELIVERED,
-        "mail_error": None,
-        "mail_tries": entry.tries + 1,
-    }
-
-
-def sent_late(db: Session, entry: Entry) -> None:
-    """Note when a mail left whose row another worker has by now: a resend must wait."""
-    _set_mail(db, entry.invitation_id, last_sent_at=now())
 
 
 def deferred(db: Session, entry: Entry, error: str) -> None:
@@ -270,23 +177,23 @@ def _try_again(db: Session, entry: Entry, error: str, at: datetime, tries: int) 
         due_at=at,
         last_error=error,
     )
-    _set_mail(
+    set_mail(
         db, entry.invitation_id, mail_state=MailState.QUEUED, mail_error=error, mail_tries=tries
     )
-    _note_try(db, entry, "defer", error)
+    note_try(db, entry, "defer", error)
 
 
 def failed(db: Session, entry: Entry, error: str) -> None:
     """Note that a mail can never be delivered."""
-    _close(db, entry)
-    _set_mail(
+    close(db, entry)
+    set_mail(
         db,
         entry.invitation_id,
         mail_state=MailState.FAILED,
         mail_error=error,
         mail_tries=entry.tries + 1,
     )
-    _note_try(db, entry, "fail", error)
+    note_try(db, entry, "fail", error)
 
 
 def unknown(db: Session, entry: Entry, error: str, *, never_twice: bool = False) -> None:
@@ -298,7 +205,7 @@ def unknown(db: Session, entry: Entry, error: str, *, never_twice: bool = False)
     is_notice = entry.invitation_id is None
     again = entry.ambiguous == 0 and (is_notice or not never_twice)
     if is_notice and not again:  # nobody need decide about it
-        _close(db, entry)
+        close(db, entry)
         return
     _mine(
         db,
@@ -311,11 +218,11 @@ def unknown(db: Session, entry: Entry, error: str, *, never_twice: bool = False)
         last_error=error,
     )
     state = MailState.QUEUED if again else MailState.PARKED
-    _set_mail(db, entry.invitation_id, mail_state=state, mail_error=error)
-    _note_try(db, entry, "unknown", error)
+    set_mail(db, entry.invitation_id, mail_state=state, mail_error=error)
+    note_try(db, entry, "unknown", error)
 
 
-def _note_try(db: Runner, entry: Entry, action: str, said: str, status: str | None = None) -> None:
+def note_try(db: Runner, entry: Entry, action: str, said: str, status: str | None = None) -> None:
     """Note how one try of a mail ended, where the status of the invitation stays."""
     number, mail = entry.invitation_id, entry.message_id
     if number is not None:  # a notice has no history
@@ -348,23 +255,38 @@ def _mine(db: Runner, entry: Entry, **values: object) -> None:
     :raises ClaimLost: when it is not.
     """
     mine = (Outbox.id == entry.id, Outbox.claim == entry.claim)
-    _do(db, sa.update(Outbox).where(*mine).values(**values))
+    change(db, sa.update(Outbox).where(*mine).values(**values))
 
 
-def _close(db: Runner, entry: Entry) -> None:
-    _do(db, outbox_sql.CLOSE, _held(entry))
+def close(db: Runner, entry: Entry) -> None:
+    """Take a row that needs nothing more out of the outbox.
+
+    :raises ClaimLost: when it is not this worker's.
+    """
+    change(db, outbox_sql.CLOSE, held(entry))
 
 
-def _held(entry: Entry) -> dict[str, Any]:
+def held(entry: Entry) -> dict[str, Any]:
+    """Return what tells a row that is still this worker's."""
     return {"mail": entry.id, "held_by": entry.claim}
 
 
-def _do(db: Runner, statement: Any, given: dict[str, Any] | None = None) -> None:
-    if db.execute(statement, given).rowcount != 1:  # type: ignore[attr-defined]
+def change(db: Runner, statement: Any, given: dict[str, Any] | None = None) -> None:
+    """Run a statement about a row that is this worker's.
+
+    :raises ClaimLost: when it changed nothing.
+    """
+    if not changes(db, statement, given):
         raise ClaimLost
 
 
-def _set_mail(db: Runner, invitation_id: int | None, **values: object) -> None:
+def changes(db: Runner, statement: Any, given: dict[str, Any] | None = None) -> bool:
+    """Run a statement; return whether it changed its row."""
+    return bool(db.execute(statement, given).rowcount == 1)  # type: ignore[attr-defined]
+
+
+def set_mail(db: Runner, invitation_id: int | None, **values: object) -> None:
+    """Change how far an invitation's mail got; a notice has none."""
     if invitation_id is None:
         return
     db.execute(sa.update(Invitation).where(Invitation.id == invitation_id).values(**values))

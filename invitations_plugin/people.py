@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-import sqlalchemy as sa
-
 from .accounts import active_among, has_account, inviter_is_active, with_account
-from .database import committed, session
+from .database import committed
 from .models import Invitation
 
 log = logging.getLogger(__name__)
 
 FRESH = 2.0  # seconds that an answer holds: beyond them each mail asks for its own two
-COLUMNS = ("id", "website", "inviter_key", "email", "email_hash")
 
 
 class People:
@@ -35,21 +32,24 @@ class People:
         """Whether the store was asked about several together."""
         return self._until > 0
 
-    def ask(self, ids: Collection[int]) -> None:
+    @property
+    def hold_until(self) -> float:
+        """Until when, by :func:`time.monotonic`, what is answered just now holds."""
+        at = time.monotonic()
+        return self._until if at < self._until else at + FRESH
+
+    def ask(self, rows: Sequence[Invitation]) -> None:
         """Ask the store about the people of these invitations.
 
         A store that fails over one of them is asked for each mail by itself.
         """
         self._until = time.monotonic() + FRESH
         try:
-            committed(lambda: self._ask(ids))
+            committed(lambda: self._ask([row for row in rows if row.email is not None]))
         except Exception:
             log.warning("The store could not tell of all people of a batch", exc_info=True)
 
-    def _ask(self, ids: Collection[int]) -> None:
-        columns = [getattr(Invitation, name) for name in COLUMNS]
-        query = sa.select(*columns).where(Invitation.id.in_(ids), Invitation.email.is_not(None))
-        rows = session().execute(query).all()
+    def _ask(self, rows: Sequence[Invitation]) -> None:
         inviters = {row.inviter_key for row in rows}
         found = {*active_among(inviters), *_invited(with_account(rows))}
         self._asked, self._found = {*inviters, *_invited(rows)}, found

@@ -12,6 +12,7 @@ import math
 import smtplib
 import ssl
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from email.errors import MessageError
 from email.headerregistry import Address as HeaderAddress
@@ -92,17 +93,17 @@ class Message(flask_mail.Message):
         reply_to: str = "",
         headers: dict[str, str] | None = None,
     ) -> None:
-        super().__init__(
-            subject=clean_line(subject),
-            recipients=[recipient],
-            sender=sender[1],
-            body=text,
-            html=html,
-            reply_to=reply_to or None,
-            extra_headers=headers or {},
-        )
-        self.sender_name = clean_line(sender[0])
+        # Not by the library's own: it asks the resolver for this machine's name, every time.
+        self.subject = clean_line(subject)
+        self.recipients = [recipient]
+        self.sender_name, self.sender = clean_line(sender[0]), sender[1]
+        self.body, self.alts = text, {"html": html}
         self.msgId = message_id
+        self.reply_to = reply_to or None
+        self.extra_headers = headers or {}
+        self.cc, self.bcc, self.attachments = [], [], []
+        self.mail_options, self.rcpt_options = [], []
+        self.date = self.charset = None
 
     def as_bytes(self) -> bytes:
         """Return the mail as it goes over the wire.
@@ -194,7 +195,12 @@ class Connection(flask_mail.Connection):
         if self.mail.username and self.mail.password:
             host.login(self.mail.username, self.mail.password)
 
-    def deliver(self, message: Message, until: float = math.inf) -> str:
+    def deliver(
+        self,
+        message: Message,
+        until: float = math.inf,
+        meanwhile: Callable[[], None] = lambda: None,
+    ) -> str:
         """Hand one message over; returning means the server has taken it.
 
         Returns the server's answer, which often names the message in its own queue; ""
@@ -202,6 +208,7 @@ class Connection(flask_mail.Connection):
 
         :param until: what :func:`time.monotonic` says when the message is this caller's no
             more: who was frozen that long lets it be.
+        :param meanwhile: done once while the server takes the message; it raises nothing.
         :raises Temporary: on a 4xx, with its text.
         :raises Permanent: on a 5xx, or an address that mail cannot be sent to.
         :raises Broken: when the connection broke before the message was handed over.
@@ -215,20 +222,25 @@ class Connection(flask_mail.Connection):
         if self.host is not None:
             bounces_to = current_app.config.get("INVITATIONS_RETURN_PATH") or message.sender
             envelope = str(bounces_to), str(message.recipients[0])
-            answer = self._hand_over(self.host, envelope, content, until)
+            answer = self._hand_over(self.host, envelope, content, until, meanwhile)
         self.num_emails += 1
         tell(flask_mail.email_dispatched, message=message)
         return answer
 
     def _hand_over(
-        self, host: smtplib.SMTP, envelope: tuple[str, str], content: bytes, until: float
+        self,
+        host: smtplib.SMTP,
+        envelope: tuple[str, str],
+        content: bytes,
+        until: float,
+        meanwhile: Callable[[], None],
     ) -> str:
         """Send one message; a line whose state nobody knows is not used again."""
         try:
             self._envelope(host, *envelope)
             if time.monotonic() > until:
                 raise Broken("The worker did not come to send it in its time.")
-            return self._data(host, content)
+            return self._data(host, content, meanwhile)
         except (Broken, Ambiguous):
             host.close()
             raise
@@ -257,11 +269,12 @@ class Connection(flask_mail.Connection):
         _check(host, *to_reply)
         _check_data(host, *data_reply)
 
-    def _data(self, host: smtplib.SMTP, content: bytes) -> str:
+    def _data(self, host: smtplib.SMTP, content: bytes, meanwhile: Callable[[], None]) -> str:
         """Only the reply to the content tells whether the message was taken."""
         try:
             _set_timeout(host, host.timeout * self.last_answer)
             host.send(dot_stuffed(content))
+            meanwhile()
             code, text = host.getreply()
             _set_timeout(host, host.timeout)
         except (OSError, smtplib.SMTPException) as error:

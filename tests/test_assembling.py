@@ -90,8 +90,28 @@ def test_hostile_bodies_read_back_line_by_line(text: str, html: str) -> None:
         part: Any = mail.get_body((kind,))
         assert as_lines(part.get_content()) == as_lines(written)
         assert not part.defects
-    assert max(map(len, content.split(b"\r\n"))) <= 78
+    assert max(map(len, content.split(b"\r\n"))) <= 998
     assert not re.search(rb"(?<!\r)\n|\r(?!\n)|[^\x00-\x7f]|\x00", content)
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding"),
+    [
+        ("Come in.\nhttps://shop.example.com/?a=b\tc", "7bit"),
+        ("x" * 998, "7bit"),
+        ("x" * 999, "quoted-printable"),
+        ("Entrez, c'est à côté de la place du marché, ouvert tous les jours.", "quoted-printable"),
+        ("A\x00B", "quoted-printable"),
+        ("请进", "base64"),
+        *((f"Hello\n{end}", "quoted-printable") for end in ("--=_part", "--=_part--\nevil")),
+    ],
+)
+def test_a_body_goes_as_it_is_where_every_server_takes_it(text: str, encoding: str) -> None:
+    mail = read(assemble_with("Shop", "Hello", text))
+    plain, html = (part for part in mail.iter_parts() if isinstance(part, EmailMessage))
+    assert plain["Content-Transfer-Encoding"] == encoding
+    assert as_lines(plain.get_content()) == as_lines(text)
+    assert as_lines(html.get_content()) == ["b"]
 
 
 @given(body=HOSTILE)

@@ -9,8 +9,9 @@ import pytest
 import sqlalchemy as sa
 import time_machine
 
-from invitations_plugin import circuit
+from invitations_plugin import circuit, endings
 from invitations_plugin.clock import now
+from invitations_plugin.database import engine
 from invitations_plugin.delivery import deliver
 from invitations_plugin.models import Invitation, Outbox
 from invitations_plugin.notices import notify
@@ -116,6 +117,29 @@ def test_refusals_that_name_the_address_say_nothing_of_the_server(
     refuse(sink, *friends, reply=reply)
     report = store.deliver()
     assert (report.failed, report.unreachable, store.outbox()) == (30, None, [])
+
+
+@IN_ONE
+def test_a_commit_that_fails_once_does_not_leave_a_server_alone_that_is_well(
+    store: Store, sink: Sink, clock: time_machine.Traveller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(endings, "PAUSE", 0.0)
+    blocked(store, sink, 6)
+    store.deliver()
+    assert is_shut(store)
+    failed: list[str] = []
+
+    def fail_once(connection: sa.Connection) -> None:
+        if len(sink.mails) == 1 and not failed:
+            failed.append("once")
+            raise sa.exc.OperationalError("COMMIT", None, Exception("the database went away"))
+
+    with store.app.app_context():
+        sa.event.listen(engine(), "commit", fail_once)
+    take_again(sink)
+    clock.shift(timedelta(minutes=2))
+    assert (store.deliver().sent, failed) == (6, ["once"])
+    assert not is_shut(store)
 
 
 @IN_ONE

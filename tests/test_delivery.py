@@ -309,7 +309,7 @@ def die_while_sending(store: Store) -> None:
     """Do what a worker does up to the moment at which it is killed."""
     with store.app.app_context():
         (entry,) = outbox.claim(10)
-        atomically(lambda: begin(session(), entry, Known()))
+        atomically(lambda: begin(session(), entry, Known(), None))
 
 
 def test_a_dead_workers_mail_is_repeated_once_half_an_hour_later_and_then_parked(

@@ -11,6 +11,7 @@ import pytest
 import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from jinja2 import ChoiceLoader, DictLoader
 
 from invitations_plugin.links import INVITATION, OPT_OUT, BadLink, unsign
 from invitations_plugin.mail import invitation_sent
@@ -163,6 +164,20 @@ def test_the_store_views_own_setting_chooses_the_sender(shop: Store, sink: Sink)
 def test_a_sender_that_is_gone_gives_way_to_the_first(shop: Store, sink: Sink) -> None:
     shop.setting("email_sender", "dismissed")
     assert one_mail(shop, sink).sender == "hello@linden-lark.example.com"
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+def test_a_template_knows_what_the_store_gives_to_all(
+    shop: Store, sink: Sink, is_async: bool
+) -> None:
+    queue(shop, ANNA)
+    env = shop.app.jinja_env
+    env.is_async, env.bytecode_cache = is_async, None
+    env.globals["motto"] = lambda: "Good things last"
+    own = {"invitations/email/invitation_sent/body.txt": "{{ motto() }} {{ link }}"}
+    env.loader = ChoiceLoader([DictLoader(own), env.loader or DictLoader({})])
+    assert shop.deliver().sent == 1
+    assert sink.mails[0].text.startswith(f"Good things last {SHOP}/invitations/")
 
 
 def test_a_template_that_is_gone_gives_way_to_the_default(shop: Store, sink: Sink) -> None:

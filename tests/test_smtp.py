@@ -7,11 +7,13 @@ import email.policy
 import os
 import re
 import shutil
+import socket
 import ssl
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import flask_mail
 import pytest
@@ -351,6 +353,24 @@ def test_lines_that_begin_with_a_dot_arrive_whole(make_app: MakeApp, any_sink: S
 def test_every_try_carries_the_same_message_id(make_app: MakeApp, sink: Sink) -> None:
     send(make_app(), message(), message())
     assert {mail.message["Message-ID"] for mail in sink.mails} == {"<1@shop.example.com>"}
+
+
+def test_a_message_has_all_that_receivers_know_of_one() -> None:
+    with APP.app_context():
+        of_the_library = flask_mail.Message("Hello", ["anna@example.com"], sender="a@example.com")
+        assert vars(of_the_library).keys() <= vars(message()).keys()
+
+
+def test_the_resolver_is_not_asked_for_each_message(
+    make_app: MakeApp, sink: Sink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = Mock(return_value="here.example")
+    monkeypatch.setattr(socket, "getfqdn", asked)
+    counts = []
+    for number in (1, 3):  # who connects asks, however many messages go
+        send(make_app(), *[message()] * number)
+        counts.append(asked.call_count)
+    assert counts[1] == 2 * counts[0]
 
 
 def test_suppressed_mail_is_recorded_and_goes_nowhere(make_app: MakeApp, sink: Sink) -> None:

@@ -9,7 +9,7 @@ from ..i18n import format_number, gettext, n_, ngettext
 from ..lifecycle import INVITEE, SENDER, SYSTEM
 from ..looking_over import Line, Verdict
 from ..models import ExportState, History, JobState, MailState, Status
-from ..outbox import CLOSED
+from ..sent import CLOSED
 
 STATUSES = {
     Status.SENT: n_("Sent"),

@@ -11,7 +11,7 @@ from types import ModuleType
 from flask.cli import main
 
 import sample_store.app  # noqa: F401  # imported once, before the first worker is forked
-from invitations_plugin import circuit, endings, outbox, workers
+from invitations_plugin import circuit, endings, marking, outbox, workers
 
 LEASE = timedelta(seconds=2)
 SENDING = timedelta(seconds=5)  # more than any message of these tests takes
@@ -27,8 +27,8 @@ def shorten() -> None:
             "LEASE": LEASE,
             "AMBIGUOUS_WAIT": AGAIN,
             "RETRIES": [RETRY] * len(outbox.RETRIES),
-            "_sending_lease": lambda: SENDING,
         },
+        marking: {"_sending_lease": lambda: SENDING},
         endings: {"INSISTENCE": INSISTENCE},
         workers: {"POLL": 0.2, "PAUSE": 0.5, "LONGEST_PAUSE": 0.5},
         # These servers have nobody's mail for a while, one mode after the other; what becomes of

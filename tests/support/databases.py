@@ -62,6 +62,7 @@ class Databases:
     folder: Path
     server: Callable[[], str]
     worker: str
+    is_durable: bool = False  # whether commits wait for the disk
     _open: dict[str, str] = field(default_factory=dict)
     _closing: list[Iterator[str]] = field(default_factory=list)
 
@@ -79,7 +80,8 @@ class Databases:
             opened = database(self.server(), f"invitations_{host}_{self.worker}_{os.getpid()}")
             self._open[host] = opened.__enter__()
             self._closing.append(opened)  # type: ignore[arg-type]
-            hasten(self._open[host])
+            if not self.is_durable:
+                hasten(self._open[host])
             prepare(self._open[host])
         empty(self._open[host])
         return self._open[host]
