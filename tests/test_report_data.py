@@ -28,6 +28,7 @@ from invitations_plugin.reports import (
     purchases,
     tree,
 )
+from invitations_plugin.reports.checking import check_figures
 from invitations_plugin.reports.models import FigureState
 from invitations_plugin.scope import limit_to
 from invitations_plugin.state import host
@@ -204,6 +205,20 @@ def in_hours(spread: Spread | None) -> tuple[Any, ...]:
     assert spread is not None
     times = (spread.median / HOUR, spread.percentile_90 / HOUR)
     return spread.number, *(pytest.approx(each, rel=0.03) for each in times)
+
+
+def test_an_earlier_purchase_that_becomes_known_later_is_the_first(
+    store: Store, tell: Tell
+) -> None:
+    accepted(store, "ann")
+    late = ("ann", 50, "1", "EUR")
+    tell(late)
+    tell(late, ("ann", 20, "1", "SEK"))
+    with store.session() as db:
+        found = behaviour(db, period_of(store, **MARCH))
+        assert check_figures(db) == []
+    assert in_hours(found.to_purchase) == (1, 20, 20)
+    assert sold(store).report.totals.purchased == 1
 
 
 @pytest.mark.parametrize("is_kept", [True, False])
@@ -384,9 +399,10 @@ def test_the_demo_leaves_orders_and_figures(store: Store) -> None:
     assert found.as_of is not None
 
 
+@pytest.mark.parametrize("few", [0, 3])  # three are not found: these are named then
 @pytest.mark.parametrize("sort", ["interval", "sent", "name"])
 def test_what_many_find_is_counted_up_to_what_the_pages_hold(
-    store: Store, monkeypatch: pytest.MonkeyPatch, sort: str
+    store: Store, monkeypatch: pytest.MonkeyPatch, sort: str, few: int
 ) -> None:
     fill(store)
     later: dict[str, Any] = {"created_at": DAY + timedelta(days=35), "inviter_email": "x@example"}
@@ -395,7 +411,7 @@ def test_what_many_find_is_counted_up_to_what_the_pages_hold(
     period = period_of(store, start="2026-01-01", to="2026-12-31", by="month")
     module = sys.modules[customers.__module__]
     monkeypatch.setattr(module, "LOOKED_AT", 0)
-    monkeypatch.setattr("invitations_plugin.reports.names.FEW", 0)
+    monkeypatch.setattr("invitations_plugin.reports.names.FEW", few)
 
     def page() -> CustomersPage:
         with store.session() as db:
@@ -404,9 +420,10 @@ def test_what_many_find_is_counted_up_to_what_the_pages_hold(
     whole = page()
     assert not whole.is_more
     monkeypatch.setattr(module, "MOST_PAGES", 1)
-    few = page()
-    assert (few.rows, few.sums) == (whole.rows, whole.sums)
-    assert (few.total, few.pages, few.is_more) == (2, 1, True)
+    some = page()
+    assert (some.rows, some.sums) == (whole.rows, whole.sums)
+    assert (some.total, some.pages, some.is_more) == (2, 1, True)
+    assert whole.sums.sent == 10
 
 
 @pytest.mark.parametrize("database", ["postgresql"], indirect=True)  # SQLite compiles nothing

@@ -34,6 +34,7 @@ SORTS: Final = (
     "purchased",
     "revenue",
 )
+BRIEF: Final = ("interval", "key", "sent")  # what no other count is needed for
 SIZE: Final = 50
 MOST_PAGES: Final = 200
 LOOKED_AT: Final = 10_000  # more invitations than the pages have lines: some inviters send several
@@ -181,13 +182,13 @@ def _stretches(
     if sent <= asked.enough + LOOKED_AT:
         yield period.intervals
         return
-    some, number = list[Interval](), 0
+    some, number, most = list[Interval](), 0, asked.enough
     for place in sorted(counts, reverse=asked.direction == "desc"):
         some.append(period.intervals[place])
         number += counts[place][0]
-        if number > asked.enough + LOOKED_AT:
+        if number > most:
             yield sorted(some, key=lambda each: each.first)
-            some, number = [], 0
+            some, number, most = [], 0, max(number // 4, most // 2)
     if some:
         yield sorted(some, key=lambda each: each.first)
 
@@ -221,6 +222,12 @@ def _ordered(
         named = source.by_name(intervals, by_name)
         order = by_name.order(named.c.named, named.c)
         return sa.select(named).order_by(*order).limit(asked.size).offset(skipped)
+    if asked.sort in BRIEF:
+        cells = source.brief(intervals)
+        by = asked.order(cells, sa.literal(0))
+        few = sa.select(cells).order_by(*by).limit(asked.size).offset(skipped).subquery("few")
+        whole = source.whole(intervals, few)
+        return sa.select(whole).order_by(*asked.order(whole, sa.literal(0)))
     cells = source.lines(intervals)
     query, amount = sa.select(cells), cells.c.get("amount")
     if asked.sort == "revenue" and amount is None:

@@ -74,6 +74,11 @@ def is_something_due(db: Session) -> bool:
         return _are_changes_told(db)
     if not state.is_whole:
         return True
+    return is_anything_told(db)
+
+
+def is_anything_told(db: Session) -> bool:
+    """Return whether there are deltas that are not folded yet."""
     waiting = sa.or_(*(sa.exists().where(each.id > 0) for each in (D, MoneyDelta)))
     return db.scalar(sa.select(waiting)) or False
 

@@ -73,6 +73,10 @@ def searched(db: Session, names: sa.Subquery, search: str) -> Found | None:
     few = db.scalars(keys.limit(FEW + 1)).all()
     if len(few) <= FEW:
         return lambda key: key.in_([*few, search])
+    others = sa.select(names.c.inviter_key).where(~sa.or_(*part), names.c.inviter_key != search)
+    few = db.scalars(others.limit(FEW + 1)).all()
+    if len(few) <= FEW:
+        return lambda key: key.not_in(few)
     meant = sa.select(keys.cte().c.inviter_key)  # looked for once, however often it is asked
     # No index of keys is of use then.
     return lambda key: sa.or_(key.concat("").in_(meant), key.concat("") == search)
