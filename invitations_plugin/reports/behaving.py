@@ -15,10 +15,10 @@ from ..database import compile_nothing
 from ..models import Invitation, Status
 from .counting import from_figures
 from .figures import invitations
-from .folding import firsts
+from .folding import firsts, is_anything_told
 from .inviters import scope_of
-from .models import FigureDelta, InvitationPurchase, InviterFigure, TimeFigure
-from .names import kept_names, told_keys
+from .models import FigureDelta, InvitationPurchase, InviterFigure, InviterName, TimeFigure
+from .names import told_keys
 from .periods import Period, last_day
 from .times import ACCEPTED, PURCHASED, Spread, bucket_between, seconds_in_sql, spread_of
 from .zones import needed
@@ -87,7 +87,10 @@ def _kept(db: Session, period: Period) -> _Found:
         each = sa.func.count(found.correlate(names).scalar_subquery())
         return db.scalar(sa.select(each).select_from(names)) or 0
 
-    who, named = _inviters(period), _in_order(kept_names())
+    told = [sa.select(told_keys(FigureDelta).c.inviter_key)] if is_anything_told(db) else []
+    everybody = sa.select(InviterName.inviter_key)
+    who = _in_order(_inviters(period, everybody), *told)
+    named = _in_order(everybody, *told)
     is_theirs = own.customer_key == named.c.inviter_key
     return _Found(
         number(who, own.inviter_key == who.c.inviter_key, who.c.inviter_key != ""),
@@ -96,22 +99,25 @@ def _kept(db: Session, period: Period) -> _Found:
     )
 
 
-def _inviters(period: Period) -> sa.Subquery:
-    """Return the keys of all who may have sent in a period."""
+def _inviters(period: Period, everybody: sa.Select[str]) -> sa.Select[str]:
+    """Return the keys of all who may have sent in a period, but for what is not folded yet."""
     scope = scope_of(period)
     if scope is None or period.timezone not in needed().get(scope, []):
-        return _in_order(kept_names())
-    row, told = InviterFigure, told_keys(FigureDelta)
-    years = row.first.between(period.first.replace(month=1, day=1), period.last)
-    known = sa.select(row.inviter_key).where(
-        row.timezone == period.timezone, row.scope == scope, row.unit == "year", years
-    )
-    return _in_order(sa.union(known, sa.select(told.c.inviter_key)).subquery("known"))
+        return everybody
+    row, begin = InviterFigure, period.first.replace(month=1, day=1)
+    own = [row.timezone == period.timezone, row.scope == scope, row.unit == "year"]
+    keys = sa.select(row.inviter_key).where(*own)
+    if begin.year == period.last.year:
+        return keys.where(row.first == begin)
+    return keys.where(row.first.between(begin, period.last)).distinct()
 
 
-def _in_order(names: sa.Subquery) -> sa.Subquery:
+def _in_order(*keys: sa.Select[str]) -> sa.Subquery:
     """Return keys in the order that indexes have them in: neighbours are found together."""
-    return sa.select(names.c.inviter_key).order_by(names.c.inviter_key).subquery("who")
+    if len(keys) == 1:
+        return keys[0].order_by(*keys[0].selected_columns).subquery("who")
+    each = sa.union(*keys).subquery("known")
+    return sa.select(each).order_by(*each.c).subquery("who")
 
 
 def _kept_spreads(db: Session, period: Period) -> Iterator[Spread | None]:

@@ -111,8 +111,10 @@ def kept(db: Session, period: Period, found: Found | None = None) -> Source:
         return _folded(period, intervals, found).where(F.sent > 0).subquery("line")
 
     def numbers(intervals: Sequence[Interval]) -> sa.Select[Any]:
-        each = lines(intervals)
-        return sa.select(each.c.first, sa.func.count()).group_by(each.c.first)
+        if is_told:
+            each = lines(intervals)
+            return sa.select(each.c.first, sa.func.count()).group_by(each.c.first)
+        return _kept_numbers(spans(db, intervals), period, found)
 
     def sums() -> sa.Select[Any]:
         years = replace(period, by="year")  # an inviter's year is one line, not twelve
@@ -142,6 +144,17 @@ def _folded(period: Period, intervals: Sequence[Interval], found: Found | None) 
         here = sa.and_(F.first.in_([each.first for each in intervals]), found(F.inviter_key))
     columns = (F.first, F.inviter_key, *(getattr(F, name) for name in OF_INVITER))
     return sa.select(*columns).where(*_own(F, period), here)
+
+
+def _kept_numbers(among: sa.Subquery, period: Period, found: Found | None) -> sa.Select[Any]:
+    """Return how many lines each interval has, one interval after the other.
+
+    For all at once PostgreSQL looks at all that there is.
+    """
+    own = [*_own(F, period), F.first == among.c.first, F.sent > 0]
+    whose = [found(F.inviter_key)] if found is not None else []
+    each = sa.select(sa.func.count()).select_from(F).where(*own, *whose)
+    return sa.select(among.c.first, each.correlate(among).scalar_subquery())
 
 
 def _kept_lines(
