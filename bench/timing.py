@@ -15,6 +15,7 @@ import click
 
 WARM_UP = 20
 WARM_SECONDS = 0.5
+SLOW = 0.3  # seconds that are none of the caches' doing
 FEWEST = 3
 IN_A_ROW = 5
 Once = Callable[..., float]  # does the work one time and returns the seconds it took
@@ -158,7 +159,8 @@ def take_turns_at(
     """Let all do one job after the other, taking turns at each; return times by job and name.
 
     A turn is :data:`IN_A_ROW` times, after one that does not count: it finds the processor's
-    caches full of what the others left, which is the benchmark's doing. Who has spent
+    caches full of what the others left, which is the benchmark's doing, and of no matter to
+    what takes longer than :data:`SLOW`, whose warming up counts as well. Who has spent
     ``seconds`` on a job, and has done it :data:`FEWEST` times, rests for the rest of its
     rounds: the slow would hold up the fast.
     """
@@ -169,21 +171,25 @@ def take_turns_at(
 
 
 def _at_one(job: str, runners: Sequence[_Runner], rounds: int, seconds: float) -> dict[str, Times]:
-    taken: dict[str, list[float]] = {each.contender.name: [] for each in runners}
-    for runner in runners:
-        while _is_cold(taken[runner.contender.name]):
-            taken[runner.contender.name].append(runner.once(job))
-    for times in taken.values():
-        times.clear()
+    taken = {each.contender.name: _warmed_up(job, each) for each in runners}
+    is_slow = {name: bool(times) for name, times in taken.items()}
     for _ in range(0, rounds, IN_A_ROW):
         for runner in random.sample(runners, len(runners)):
             times = taken[runner.contender.name]
-            if not _is_enough(times, seconds):
+            if not (_is_enough(times, seconds) or is_slow[runner.contender.name]):
                 runner.once(job)
             for _ in range(IN_A_ROW):
                 if not _is_enough(times, seconds):
                     times.append(runner.once(job))
     return {name: Times(times) for name, times in taken.items()}
+
+
+def _warmed_up(job: str, runner: _Runner) -> list[float]:
+    """Let it do a job until it is warm; return the times that count: the slow one's."""
+    times: list[float] = []
+    while _is_cold(times):
+        times.append(runner.once(job))
+    return times if times[-1] > SLOW else []
 
 
 def _is_enough(times: Sequence[float], seconds: float) -> bool:
