@@ -22,7 +22,7 @@ from sqlalchemy.orm import Session
 from ..clock import as_kept, now
 from ..database import Busy, atomically, insert_into, insert_many, session
 from ..host import Host, Purchase
-from ..models import Invitation, Status
+from ..models import Invitation, Status, connection_of
 from ..state import host, state
 from ..turns import take_turn
 from .folding import COHORT, MONEY
@@ -167,7 +167,7 @@ def _of(kept: Any | None) -> _Bought | None:
 
 def _insert(db: Session, model: type[Any], deltas: Sequence[dict[str, Any]]) -> None:
     if deltas:
-        db.execute(sa.insert(model.__table__), deltas)
+        insert_many(connection_of(db), model.__table__, deltas, lambda insert: insert)
 
 
 def _firsts(bought: Mapping[tuple[int, str], Any]) -> Mapping[int, datetime]:
@@ -213,9 +213,7 @@ def _write(db: Session, rows: Sequence[dict[str, Any]]) -> None:
         return insert.on_conflict_do_update(index_elements=keys, set_=fresh)
 
     table = cast(sa.Table, InvitationPurchase.__table__)
-    insert_many(
-        db.connection(bind_arguments={"mapper": InvitationPurchase}), table, rows, replacing
-    )
+    insert_many(connection_of(db), table, rows, replacing)
 
 
 def as_amount(parts: int) -> Decimal:
