@@ -264,6 +264,11 @@ def test_inviters_sort_by_each_column(store: Store, tell: Tell, *, is_kept: bool
     assert names_in_order(store, "sent", "asc")[0] in ("gone:1", "")
     assert names_in_order(store, "accepted")[0] == "Marcus Lindqvist"
     assert names_in_order(store, "key", "asc")[0] == ""
+    with_group = ["Veronica Costello", "Marcus Lindqvist"]  # General, VIP; the others have none
+    by_group = names_in_order(store, "group", "asc")
+    assert [each for each in by_group if each in with_group] == with_group
+    assert set(by_group[:-2]) == names - set(with_group)
+    assert names_in_order(store, "group")[:2] == with_group[::-1]
     assert set(names_in_order(store, "name")) == names
     assert names_in_order(store, "email", "asc")[-1] == names_in_order(store, "email")[0]
     tell(("ann", 2, "5", "EUR"))

@@ -117,7 +117,7 @@ def test_customers_are_sorted_by_any_column_both_ways_and_searched(
 ) -> None:
     spring(store)
     path = f"{REPORTS}customers?{MARCH}"
-    for head in (each for each in table(Page(admin.get(path)))[0] if each != "Group"):
+    for head in table(Page(admin.get(path)))[0]:
         sorted_once = Page(admin.get(Page(admin.get(path)).link(head) or ""))
         turned = Page(admin.get(sorted_once.link(head) or ""))
         orders = [

@@ -86,14 +86,14 @@ def look_up(db: Session, keys: Set[str]) -> None:
     """Keep the names of some inviters as the rows have them now. The caller commits."""
     if not keys:
         return
-    rows = db.execute(_latest(_listed(db, sorted(keys)))).all()
+    rows = db.execute(_latest(listed(db, sorted(keys)))).all()
     write(db, rows)
     gone = keys - {row.inviter_key for row in rows}
     if gone:
         db.execute(sa.delete(N).where(N.inviter_key.in_(gone)))
 
 
-def _listed(db: Session, keys: Sequence[str]) -> sa.FromClause:
+def listed(db: Session, keys: Sequence[str]) -> sa.FromClause:
     """Return keys as a table, however many they are."""
     document = sa.literal(json.dumps(keys), sa.Text())
     if db.get_bind(I).dialect.name == "postgresql":
