@@ -15,11 +15,12 @@ from sqlalchemy.orm import Session
 
 from invitations_plugin.reports import (
     Period,
+    behaviour,
     conversions,
     counting,
     customers,
+    folding,
     invitations,
-    keeping,
     preset,
     read_period,
 )
@@ -53,10 +54,40 @@ JOBS: Final = (
     "inviters, last 30 days by day",
     "inviters by name, this year by month",
     "inviters searched, this year by month",
+    "inviters with most sent, this year by month",
+    "inviters, a search that finds nearly all, this year by month",
+    "inviters and invitees, how they behave, half a year",
 )
 SEARCHED: Final = "beatrice"
+COMMON: Final = "e"
+CHUNK: Final = 250_000  # invitations that are counted in one go where nobody else writes
 BY_MONTH: Final = JOBS[6]
 INVITERS: Final = "inviters"
+
+
+SENT = "from invitations_invitation as i where sent_at >= :first"
+TURNED = (
+    f"select count(*) {SENT} and status = 'accepted' and exists (select 1 from"
+    " invitations_invitation as o where o.inviter_key = i.customer_key and o.sent_at is not null)"
+)
+BOUGHT = "(select min(first_at) from invitations_purchase where invitation_id = i.id)"
+SPREADS = {
+    "sqlite": "select seconds from (select seconds, row_number() over (order by seconds) as place,"
+    " count(*) over () as number from (select julianday({0}) - julianday(sent_at) as seconds"
+    " {1})) where place in ((number + 1) / 2, (number * 9 + 9) / 10)",
+    "postgresql": "select percentile_disc(array[0.5, 0.9]) within group (order by {0} - sent_at)"
+    " {1}",
+}
+# How people behave, as one asks the table: how many invite, invite in turn, and how long it takes.
+BEHAVE: Final = {
+    name: (
+        f"select count(distinct inviter_key), count(*) {SENT} and inviter_key <> ''",
+        TURNED,
+        spread.format("registered_at", f"{SENT} and status = 'accepted'"),
+        spread.format(BOUGHT, f"{SENT} and {BOUGHT} is not null"),
+    )
+    for name, spread in SPREADS.items()
+}
 
 
 def measure(urls: Sequence[str], requests: int) -> Section:
@@ -79,9 +110,9 @@ def measure(urls: Sequence[str], requests: int) -> Section:
 
 
 def _settle(url: str, folder: Path) -> None:
-    """Let the worker's part be done, and what PostgreSQL does by itself after a while."""
+    """Have everything folded, and what PostgreSQL does by itself after a while done."""
     with closing(_store(url, folder)) as store, store.session():
-        keeping.keep()
+        folding.keep(chunk=CHUNK)
     engine = sa.create_engine(url, isolation_level="AUTOCOMMIT")
     if engine.dialect.name == "postgresql":
         with engine.connect() as connection:
@@ -99,7 +130,7 @@ def contend(name: str, url: str, folder: str) -> Iterator[Once]:
     with closing(_store(url, Path(folder))) as store, store.session() as db:
         if name == ROWS:
             counting.from_figures = lambda db, period, kept, counted: counted(db, period)
-            for report in (customers, conversions):
+            for report in (customers, conversions, behaviour):
                 report.__globals__["from_figures"] = counting.from_figures
         jobs = _plain(db) if name == PLAIN else _ours(db)
 
@@ -127,6 +158,9 @@ def _ours(db: Session) -> Mapping[str, Callable[[], object]]:
         JOBS[8]: lambda: customers(db, month),
         JOBS[9]: lambda: customers(db, year, "name", "asc"),
         JOBS[10]: lambda: customers(db, year, search=SEARCHED),
+        JOBS[11]: lambda: customers(db, year, "sent"),
+        JOBS[12]: lambda: customers(db, year, search=COMMON),
+        JOBS[13]: lambda: behaviour(db, half),
     }
 
 
@@ -151,7 +185,14 @@ def _plain(db: Session) -> Mapping[str, Callable[[], object]]:
     last, half, this, every, _ = _periods()
     bought = "select distinct invitation_id from invitations_purchase"
 
-    def job(keys: str, period: Period, more: str = "", join: str = "", end: str = "") -> Any:
+    def job(
+        keys: str,
+        period: Period,
+        more: str = "",
+        join: str = "",
+        end: str = "",
+        text: str = SEARCHED,
+    ) -> Any:
         # made of what stands here
         query = sa.text(
             f"select {keys}, count(*) as sent,"
@@ -160,8 +201,13 @@ def _plain(db: Session) -> Mapping[str, Callable[[], object]]:
             f" from invitations_invitation {join} where sent_at >= :first {more}"
             f" group by {keys} {end}"
         )
-        given = {"first": period.whole.begins, "text": f"%{SEARCHED}%"}
+        given = {"first": period.whole.begins, "text": f"%{text}%"}
         return lambda: db.execute(query, given).all()
+
+    def behave() -> None:
+        given = {"first": half.whole.begins}
+        for query in BEHAVE[db.get_bind().dialect.name]:
+            db.execute(sa.text(query), given).all()
 
     by_month, by_day = f"{month}, inviter_key", f"{day}, inviter_key"
     page = "order by 1 desc, sent desc limit 50"
@@ -180,6 +226,9 @@ def _plain(db: Session) -> Mapping[str, Callable[[], object]]:
         JOBS[8]: job(by_day, last, end=page),
         JOBS[9]: job(by_month, this, end=by_name),
         JOBS[10]: job(by_month, this, f"and ({named})", end=page),
+        JOBS[11]: job(by_month, this, end="order by sent desc limit 50"),
+        JOBS[12]: job(by_month, this, f"and ({named})", end=page, text=COMMON),
+        JOBS[13]: behave,
     }
 
 

@@ -16,6 +16,7 @@ import click
 
 WARM_UP = 20
 WARM_SECONDS = 0.5
+SLOW = 0.3  # seconds that are none of the caches' doing
 FEWEST = 3
 IN_A_ROW = 5
 Once = Callable[..., float]  # does the work one time and returns the seconds it took
@@ -159,8 +160,9 @@ def take_turns_at(
     """Let all do one job after the other, taking turns at each; return times by job and name.
 
     A turn is :data:`IN_A_ROW` times, after one that does not count: it finds the processor's
-    caches full of what the others left, which is the benchmark's doing. Who has been busy with a
-    job for ``seconds``, and has done it :data:`FEWEST` times, rests for the rest of its rounds:
+    caches full of what the others left, which is the benchmark's doing, and of no matter to
+    what takes longer than :data:`SLOW`, whose warming up counts as well. Who has been busy with
+    a job for ``seconds``, and has done it :data:`FEWEST` times, rests for the rest of its rounds:
     the slow would hold up the fast.
     """
     with ExitStack() as stack:
@@ -177,6 +179,7 @@ class _Turns:
     job: str
     times: list[float] = field(default_factory=list)
     busy: float = 0.0
+    is_slow: bool = False
 
     def once(self) -> float:
         """Let it do its job; return what it says that this took, which may be of a part."""
@@ -186,16 +189,20 @@ class _Turns:
         return figure
 
     def warm_up(self) -> None:
-        """Let it do its job until it is warm; the slow are so after one time."""
-        for _ in range(WARM_UP):
-            self.once()
-            if self.busy >= WARM_SECONDS:
-                break
-        self.busy = 0.0
+        """Let it do its job until it is warm; the slow are so after one time, which counts."""
+        figures: list[float] = []
+        while len(figures) < WARM_UP and self.busy < WARM_SECONDS:
+            before = self.busy
+            figures.append(self.once())
+            self.is_slow = self.busy - before > SLOW
+        if self.is_slow:
+            self.times = figures
+        else:
+            self.busy = 0.0
 
     def take(self, seconds: float) -> None:
         """Let it do its job :data:`IN_A_ROW` times, after one that does not count."""
-        if not self._is_enough(seconds):
+        if not (self._is_enough(seconds) or self.is_slow):
             self.once()
         for _ in range(IN_A_ROW):
             if not self._is_enough(seconds):

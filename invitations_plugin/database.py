@@ -196,9 +196,8 @@ def insert_many(
     table: sa.Table,
     rows: Sequence[dict[str, Any]],
     on_conflict: Callable[[Any], Any],
-    *returning: sa.Column[Any],
-) -> Sequence[Any]:
-    """Insert rows that have the same columns, and return something of those that were written.
+) -> None:
+    """Insert rows that have the same columns.
 
     PostgreSQL gets them as one JSON document: drivers there need ten times as long to read a
     statement with a parameter for each value as the server needs to carry it out.
@@ -206,18 +205,35 @@ def insert_many(
     :param on_conflict: says of the INSERT what becomes of a row whose key is there.
     """
     if connection.dialect.name == "sqlite":
-        statement = on_conflict(sqlite.insert(table))
-        given: Any = rows
-    else:
-        columns = [table.c[name] for name in rows[0]]
-        document = sa.cast(sa.literal(json.dumps(rows, default=str), sa.Text()), sa.JSON())
-        typed = [sa.column(each.name, each.type) for each in columns]
-        listed = sa.func.json_to_recordset(document).table_valued(*typed)
-        query = sa.select(*listed.render_derived(with_types=True).c)
-        statement = on_conflict(postgresql.insert(table).from_select(columns, query))
-        given = None
-    result = connection.execute(statement.returning(*returning) if returning else statement, given)
-    return result.all() if returning else []
+        _insert_tuples(connection, table, on_conflict(sqlite.insert(table)), rows)
+        return
+    columns = [table.c[name] for name in rows[0]]
+    document = sa.cast(sa.literal(json.dumps(rows, default=str), sa.Text()), sa.JSON())
+    typed = [sa.column(each.name, each.type) for each in columns]
+    listed = sa.func.json_to_recordset(document).table_valued(*typed)
+    query = sa.select(*listed.render_derived(with_types=True).c)
+    connection.execute(on_conflict(postgresql.insert(table).from_select(columns, query)))
+
+
+def _insert_tuples(
+    connection: sa.Connection, table: sa.Table, statement: Any, rows: Sequence[dict[str, Any]]
+) -> None:
+    """Insert rows on SQLite as its driver takes them.
+
+    SQLAlchemy makes a dictionary of each row, which takes longer than to write it.
+    """
+    dialect = connection.dialect
+    compiled = statement.compile(dialect=dialect, column_keys=list(rows[0]))
+    names = compiled.positiontup or []
+    if not set(names) <= rows[0].keys():  # a column has a default, or the conflict a value
+        connection.execute(statement, rows)
+        return
+    values = []
+    for name in names:
+        process = table.c[name].type.dialect_impl(dialect).bind_processor(dialect)
+        column = [row[name] for row in rows]
+        values.append(list(map(process, column)) if process is not None else column)
+    connection.exec_driver_sql(str(compiled), list(zip(*values, strict=True)))
 
 
 def among(column: Any, ids: Sequence[int]) -> sa.ColumnElement[bool]:

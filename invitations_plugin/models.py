@@ -136,7 +136,15 @@ class Invitation(Base):
             "(status = 'discarded') = (discarded_by IS NOT NULL)", name="discarded_by_someone"
         ),
         sa.CheckConstraint("status <> 'sent' OR sent_at IS NOT NULL", name="sent_at_known"),
-        sa.Index(None, "sent_at", "id"),
+        # Whose they are and where, too: a report looks at the index alone.
+        sa.Index(
+            "ix_invitations_invitation_sent_at_whose",
+            "sent_at",
+            "id",
+            "inviter_key",
+            "website",
+            "store_view",
+        ),
         sa.Index(
             "ix_invitations_invitation_registered_at_id",
             "registered_at",
@@ -171,6 +179,14 @@ class Invitation(Base):
             "mail_state",
             "expires_at",
             "sender_canceled",
+        ),
+        # When, and where: whether an inviter sent anything in some days costs one look.
+        sa.Index(
+            "ix_invitations_invitation_inviter_key_when",
+            "inviter_key",
+            "sent_at",
+            "website",
+            "store_view",
         ),
         sa.Index(
             "ix_invitations_invitation_inviter_key_asked_id",

@@ -18,7 +18,8 @@ from .models import Customer, Order, Staff
 from .past import Account, Actor, Past, accounts
 
 CHUNK = 20_000  # a transaction; also below what one statement may name
-SQLITE_CACHE = "PRAGMA cache_size = -500000"  # KB: hashes fall all over indexes of 100 MB each
+# KB: hashes fall all over indexes of 100 MB each. What is lost with the power is made once more.
+SQLITE = ("PRAGMA cache_size = -500000", "PRAGMA synchronous = NORMAL")
 T = TypeVar("T")
 
 
@@ -39,7 +40,8 @@ def fill(
     Only the customers who invite are held in memory. Interrupted, it goes on when repeated.
     """
     if db.engine.dialect.name == "sqlite":
-        db.session.execute(sa.text(SQLITE_CACHE))
+        for pragma in SQLITE:
+            db.session.execute(sa.text(pragma))
     added = Added()
     inviters: list[Account] = []
     for people in _chunks(accounts(customers, state)):

@@ -19,6 +19,8 @@ from invitations_plugin.models import History, Invitation, Outbox
 from invitations_plugin.reports import (
     Counts,
     Period,
+    Spread,
+    behaviour,
     check_figures,
     conversions,
     customers,
@@ -36,7 +38,14 @@ from invitations_plugin.reports.models import (
 )
 from invitations_plugin.state import host
 
-from .support.figures import money_plainly, names_plainly, period_of, plainly, told
+from .support.figures import (
+    behaviour_plainly,
+    money_plainly,
+    names_plainly,
+    period_of,
+    plainly,
+    told,
+)
 from .support.rows import STATUSES, row
 from .support.stores import Store
 
@@ -65,6 +74,7 @@ events = st.one_of(
     st.tuples(st.just("move"), one_of_some, st.sampled_from(STATUSES)),
     st.tuples(st.just("move"), one_of_some, st.sampled_from(STATUSES)),
     st.tuples(st.just("buy"), one_of_some, st.integers(1, 999)),
+    st.tuples(st.just("date"), one_of_some, st.integers(0, 9)),
     st.tuples(st.sampled_from(["erase", "purge"]), one_of_some),
     st.tuples(st.just("rename"), one_of_some, one_of_some),
     st.tuples(st.sampled_from(["fold", "fold", "fold", "anew", "ask"])),
@@ -84,7 +94,12 @@ def called(number: int, place: int) -> dict[str, str]:
     return {"inviter_name": f"N{number} {place}", "inviter_email": f"E{place}@{number}.example"}
 
 
-UNFOLDED = ("add", "move", "rename", "erase")
+def after(moment: datetime, number: int) -> datetime:
+    """Return a moment that is seconds, hours or months later."""
+    return moment + timedelta(seconds=6**number)
+
+
+UNFOLDED = ("add", "move", "date", "rename", "erase")
 
 
 class Past:
@@ -98,9 +113,13 @@ class Past:
 
     def add(self, db: Any, status: str, at: datetime, place: int) -> None:
         website, view = VIEWS[place % 3]
-        more = {"website": website, "store_view": view, "inviter_key": f"{place}"}
+        more: dict[str, Any] = {"website": website, "store_view": view}
+        more["inviter_key"] = f"{place}"
         self.number += 1
         more |= called(self.number % 4, place)
+        if status == "accepted":
+            more["registered_at"] = after(at, self.number % 10)
+            more |= {} if f"{place}" in self.keys(db) else {"customer_key": f"{place}"}
         made = row(f"{self.number}@example.com", status, created_at=at, **more)
         db.execute(sa.insert(Invitation).values(made))
 
@@ -112,17 +131,33 @@ class Past:
         sent_at = chosen.sent_at or (LATER if status == "sent" else None)
         values = {"status": status, "sent_at": sent_at, "registered_at": None, "discarded_by": None}
         if status == "accepted":
-            values |= {"registered_at": LATER, "customer_key": f"c{chosen.id}"}
-            values["sent_at"] = sent_at or LATER
+            values["sent_at"] = begun = sent_at or LATER
+            registered_at = after(begun, place)
+            values |= {"registered_at": registered_at, "customer_key": f"c{chosen.id}"}
         if status == "discarded":
             values["discarded_by"] = "staff"
         db.execute(sa.update(Invitation).where(Invitation.id == chosen.id).values(values))
 
     def buy(self, db: Any, place: int, cents: int) -> None:
-        keys = [each.customer_key for each in self.rows(db) if each.customer_key]
-        if keys:
+        found = [each for each in self.rows(db) if each.customer_key]
+        if found:
+            chosen, currency = found[place % len(found)], ("EUR", "SEK")[cents % 2]
+            at = after(chosen.registered_at, cents % 10)
             amount = Decimal(cents) / 100
-            self.bought.append(Purchase(keys[place % len(keys)], LATER, amount, "EUR"))
+            self.bought.append(Purchase(chosen.customer_key, at, amount, currency))
+
+    def date(self, db: Any, place: int, number: int) -> None:
+        """Accept what is accepted at another moment, or take it back."""
+        found = [each for each in self.rows(db) if each.status == "accepted"]
+        if found:
+            chosen = found[place % len(found)]
+            values: dict[str, Any] = {"registered_at": after(chosen.sent_at, number)}
+            if not number:
+                values = {"registered_at": None, "status": "expired"}
+            db.execute(sa.update(Invitation).where(Invitation.id == chosen.id).values(values))
+
+    def keys(self, db: Any) -> set[str]:
+        return {each.customer_key for each in self.rows(db)}
 
     def erase(self, db: Any, place: int) -> None:
         forget_customer(db, f"{place}")
@@ -148,7 +183,11 @@ class Past:
 
     def rows(self, db: Any) -> list[Any]:
         columns = sa.select(
-            Invitation.id, Invitation.status, Invitation.sent_at, Invitation.customer_key
+            Invitation.id,
+            Invitation.status,
+            Invitation.sent_at,
+            Invitation.registered_at,
+            Invitation.customer_key,
         )
         return list(db.execute(columns.order_by(Invitation.id)))
 
@@ -159,6 +198,7 @@ def judge(store: Store) -> None:
     for asked in PERIODS:
         period = period_of(store, **asked)
         judge_names(store, period)
+        judge_behaviour(store, period)
         with store.session() as db:
             found = [each.counts for each in invitations(db, period).lines]
             page = customers(db, period, "key", "asc", size=1000)
@@ -176,6 +216,29 @@ def judge(store: Store) -> None:
         everybody = [each.counts for each in page.rows]
         assert page.sums == Counts(*(sum(each) for each in zip(Counts(), *everybody, strict=True)))
         assert page.sums == Counts(*(sum(each) for each in zip(Counts(), *found, strict=True)))
+
+
+def judge_behaviour(store: Store, period: Period) -> None:
+    """Compare how people behave with the rows, how long they take as far as it is kept."""
+    with store.session() as db:
+        found = behaviour(db, period)
+    expected = behaviour_plainly(store, period)
+    for name, number in expected.items():
+        if isinstance(number, list):
+            assert is_about(getattr(found, name), sorted(number)), (name, number)
+        else:
+            assert getattr(found, name) == number, name
+
+
+def is_about(spread: Spread | None, seconds: list[float]) -> bool:
+    """Return whether a spread is that of some seconds, 3 % more or less."""
+    if spread is None or not seconds:
+        return spread is None and not seconds
+    number = len(seconds)
+    middle, most = seconds[(number + 1) // 2 - 1], seconds[(number * 9 + 9) // 10 - 1]
+    told = spread.median.total_seconds(), spread.percentile_90.total_seconds()
+    near = [abs(a - b) <= b / 31 for a, b in zip(told, (middle, most), strict=True)]
+    return spread.number == number and all(near)
 
 
 def judge_kept_names(store: Store) -> None:

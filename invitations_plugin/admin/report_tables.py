@@ -11,7 +11,6 @@ from flask import url_for
 from ..i18n import format_number, gettext
 from ..lifecycle import ERASED
 from ..reports import (
-    SORTS,
     Conversions,
     Counts,
     CustomersPage,
@@ -214,9 +213,6 @@ def _sorting(asking: Asking, codes: Sequence[str]) -> list[Head]:
     found = []
     for head in heads(codes):
         code = SORTED_BY.get(head.code, head.code)
-        if code not in SORTS:  # a customer's group is the store's to know
-            found.append(head)
-            continue
         is_on = asking.sort == code
         usual = "asc" if code in RISING else "desc"
         turned = {"asc": "desc", "desc": "asc"}[asking.direction]

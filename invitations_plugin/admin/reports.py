@@ -124,7 +124,7 @@ def _conversions(asking: Asking, period: Period) -> Made:
         "is_empty": not found.report.totals.sent,
         "is_unconnected": not found.has_purchases,
         "as_of": found.as_of,
-        "is_slow": more is None,
+        "is_left_out": more is None,
         "facts": [*(behaviour_facts(more, found) if more else ()), *money_facts(found)],
         **report_plots.bought_plot(found.report),
         **report_plots.funnel(found.report.totals),

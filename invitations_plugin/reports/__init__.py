@@ -7,15 +7,9 @@
 
 from __future__ import annotations
 
+from .behaving import Behaviour, behaviour
 from .checking import check_figures
-from .conversions import (
-    Behaviour,
-    Conversions,
-    Money,
-    Spread,
-    behaviour,
-    conversions,
-)
+from .conversions import Conversions, Money, conversions
 from .customers import SORTS, CustomersPage, Inviter, customers
 from .figures import Counts, Line, Report, invitations
 from .names import forget_name
@@ -31,6 +25,7 @@ from .periods import (
     read_period,
 )
 from .purchases import has_purchases
+from .times import Spread
 from .trees import Node, tree
 
 __all__ = [

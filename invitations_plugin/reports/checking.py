@@ -10,8 +10,8 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from ..models import Invitation
-from . import models
+from ..models import Invitation, Status
+from . import models, times
 from .counting import generation_of, row_sums
 from .folding import (
     COUNTS,
@@ -19,6 +19,7 @@ from .folding import (
     MONEY,
     OF_INVITER,
     SPANS,
+    Sums,
     add_up,
     local_day,
     read_state,
@@ -32,7 +33,7 @@ QUARTER: Final = 900  # seconds
 SECONDS: Final = sa.literal_column(str(QUARTER), sa.Integer)  # no parameter: it is grouped by
 PLACE: Final = ("website", "store_view")
 IS_SENT: Final = I.sent_at.is_not(None)
-Sums = dict[tuple[Any, ...], list[int]]
+_Numbers = dict[tuple[Any, ...], list[int]]
 
 
 def check_figures(db: Session, first: int = 0, last: int = 0) -> Sequence[str]:
@@ -46,8 +47,8 @@ def check_figures(db: Session, first: int = 0, last: int = 0) -> Sequence[str]:
     if generation is None:
         return []
     zones: Zones = read_state(db).timezones  # type: ignore[union-attr]
-    found = [*_days(db, zones), *_money(db, zones), *_inviters(db, zones), *_brought(db)]
-    found += _names(db)
+    found = [*_days(db, zones), *_money(db, zones), *_times(db, zones)]
+    found += [*_inviters(db, zones), *_brought(db), *_names(db)]
     return found if generation_of(db) == generation else []
 
 
@@ -62,6 +63,48 @@ def _money(db: Session, zones: Zones) -> Iterator[str]:
     keys = [_quarter(db)(row.sent_at), *_of(row, place)]
     rows = sa.select(*keys, *_below_zero(_sums(row, MONEY))).group_by(*keys)
     return _compared(db, zones, (models.MoneyFigure, models.MoneyDelta), place, MONEY, rows)
+
+
+def _times(db: Session, zones: Zones) -> Iterator[str]:
+    """Yield the days, months and years in which times differ from those of the rows."""
+    figure, sums = models.TimeFigure, Sums(zones)
+    keys = (figure.timezone, figure.unit, figure.first)
+    place = [getattr(figure, name) for name in (*PLACE, "what", "bucket")]
+    kept = sa.select(*keys, sa.null(), *place, figure.number)
+    for timezone, unit, first, quarter, *rest in db.execute(sa.union_all(kept, *_taken(db))):
+        website, view, what, bucket, number = rest
+        if timezone:
+            sums.times[timezone, unit, first, website, view, what, bucket][0] += number
+        else:
+            sums.add_time(website, view, _moment(quarter), what, bucket, number)
+    return _named({tuple(map(str, key)): each for key, each in sums.times.items()})
+
+
+def _taken(db: Session) -> Iterator[sa.Select[Any]]:
+    """Yield queries of what took how long, of deltas and of rows, these below zero."""
+    row, purchase = I, models.InvitationPurchase
+    first = sa.func.min(purchase.first_at)
+    bought = (
+        sa.select(purchase.invitation_id, first.label("at")).group_by(purchase.invitation_id)
+    ).subquery()
+    less = sa.literal_column("-1", sa.BigInteger)
+    yield _timed(db, D, times.ACCEPTED, D.accepted_at, D.accepted)
+    yield _timed(db, D, times.PURCHASED, D.bought_at, D.purchased)
+    is_accepted = I.status == Status.ACCEPTED
+    yield _timed(db, row, times.ACCEPTED, row.registered_at, less).where(IS_SENT, is_accepted)
+    of_purchases = _timed(db, row, times.PURCHASED, bought.c.at, less).where(IS_SENT)
+    yield of_purchases.join_from(I, bought, bought.c.invitation_id == I.id)
+
+
+def _timed(db: Session, table: Any, what: str, at: Any, number: Any) -> sa.Select[Any]:
+    seconds = times.seconds_in_sql(table.sent_at, at, db.get_bind(I).dialect.name)
+    bucket = times.bucket_in_sql(seconds).label("bucket")
+    zone: list[Any] = [sa.null(), sa.null(), sa.type_coerce(sa.null(), sa.Date())]
+    named = sa.literal_column(f"'{what}'", sa.String).label("what")
+    keys = [_quarter(db)(table.sent_at).label("quarter"), *_of(table, PLACE)]
+    total = sa.cast(sa.func.sum(number), sa.BigInteger)
+    query = sa.select(*zone, *keys, named, bucket, total).where(at.is_not(None))
+    return query.group_by(*keys, bucket)
 
 
 def _compared(
@@ -81,7 +124,7 @@ def _compared(
     nothing = (sa.null(), sa.type_coerce(sa.null(), sa.Date()))
     fresh = sa.select(*nothing, _quarter(db)(delta.sent_at), *_of(delta, (*place, *names)))
     both = sa.union_all(kept, fresh, sa.select(*nothing, *rows.subquery().c))
-    sums: Sums = defaultdict(lambda: [0] * len(names))
+    sums: _Numbers = defaultdict(lambda: [0] * len(names))
     for timezone, day, number, website, view, *more in db.execute(both):
         end = len(place) - len(PLACE)
         for zone in [timezone] if timezone else zones_of(view, zones):
@@ -92,7 +135,7 @@ def _compared(
 
 def _inviters(db: Session, zones: Zones) -> Iterator[str]:
     """Yield the inviters whose months or years together differ from their rows."""
-    sums: Sums = defaultdict(lambda: [0] * len(OF_INVITER))
+    sums: _Numbers = defaultdict(lambda: [0] * len(OF_INVITER))
     for timezone, scope, unit, website, view, key, *counts in db.execute(_of_inviters()):
         places = [(timezone, scope, unit)]
         if not timezone:
@@ -177,5 +220,5 @@ def _moment(quarter: int) -> datetime:
     return datetime.fromtimestamp(quarter * QUARTER, UTC).replace(tzinfo=None)
 
 
-def _named(sums: Sums) -> Iterator[str]:
+def _named(sums: _Numbers) -> Iterator[str]:
     return (" ".join(key) for key, counts in sorted(sums.items()) if any(counts))

@@ -1,18 +1,16 @@
-"""What invitations brought: who bought, for how much, and how long it took."""
+"""What invitations brought: who bought, and for how much."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy.orm import Session
 
-from ..database import compile_nothing
-from ..models import Invitation, Status
 from .counting import from_figures, summed
 from .figures import Report, invitations
 from .folding import MONEY
@@ -20,8 +18,6 @@ from .models import InvitationPurchase, MoneyDelta, MoneyFigure
 from .periods import Period
 from .purchases import as_amount, as_of, has_purchases
 from .spans import spans
-
-I = Invitation  # noqa: E741  # named once, used on every line below
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,37 +55,6 @@ class Conversions:
         """How many were sent, registered and purchased in the period."""
         counts = self.report.totals
         return counts.sent, counts.accepted, counts.purchased
-
-
-@dataclass(frozen=True, slots=True)
-class Spread:
-    """How long something took: for half of them, and for nine of ten at most."""
-
-    number: int
-    median: timedelta
-    percentile_90: timedelta
-
-
-@dataclass(frozen=True, slots=True)
-class Behaviour:
-    """How inviters and invitees of a period behave.
-
-    ``inviters`` are the customers who sent, staff apart, and ``invitations`` what they sent;
-    ``inviting`` is how many of the ``accepted`` have sent invitations in turn, at any time.
-    A spread is None where nothing was accepted or purchased.
-    """
-
-    inviters: int
-    invitations: int
-    accepted: int
-    inviting: int
-    to_accepted: Spread | None
-    to_purchase: Spread | None
-
-    @property
-    def per_inviter(self) -> float | None:
-        """Invitations per inviter; None where nobody sent any."""
-        return self.invitations / self.inviters if self.inviters else None
 
 
 def conversions(db: Session, period: Period) -> Conversions:
@@ -139,62 +104,3 @@ def _totals(parts: Iterable[Money]) -> list[Money]:
         orders, revenue = summed.get(each.currency, (0, Decimal()))
         summed[each.currency] = orders + each.orders, revenue + each.revenue
     return [Money(currency, *sums) for currency, sums in sorted(summed.items())]
-
-
-def behaviour(db: Session, period: Period) -> Behaviour:
-    """Return how inviters and invitees behave; it reads the rows of the period.
-
-    Times are from the first mail on. Percentiles are those of one that really happened.
-    """
-    compile_nothing(db)
-    whole = period.whole
-    sent = [I.sent_at >= whole.begins, I.sent_at < whole.ends, *period.within(I)]
-    accepted = [*sent, I.status == Status.ACCEPTED]
-    inviters = sa.select(sa.func.count(I.inviter_key.distinct()), sa.func.count())
-    number, made = db.execute(inviters.where(*sent, I.inviter_key != "")).one()
-    other = aliased(I)
-    invites = sa.exists().where(other.inviter_key == I.customer_key, other.sent_at.is_not(None))
-    counted = sa.select(sa.func.count(), sa.func.sum(sa.case((invites, 1), else_=0)))
-    registered, inviting = db.execute(counted.where(*accepted)).one()
-    return Behaviour(
-        number,
-        made,
-        registered,
-        inviting or 0,
-        _spread(db, sa.select(_seconds(I.registered_at, I.sent_at, db)).where(*accepted)),
-        _spread(db, _until_purchase(db, period)),
-    )
-
-
-def _until_purchase(db: Session, period: Period) -> sa.Select[Any]:
-    row, whole = InvitationPurchase, period.whole
-    first_at, sent_at = sa.func.min(row.first_at), sa.func.min(row.sent_at)
-    bought = sa.select(_seconds(first_at, sent_at, db)).group_by(row.invitation_id)
-    return bought.where(row.sent_at >= whole.begins, row.sent_at < whole.ends, *period.within(row))
-
-
-def _seconds(later: Any, earlier: Any, db: Session) -> sa.Label[int]:
-    """Return as SQL the whole seconds between two moments, none where they are not in order."""
-    if db.get_bind(I).dialect.name == "postgresql":
-        stamps: list[Any] = [
-            sa.func.floor(sa.func.extract("epoch", each)) for each in (later, earlier)
-        ]
-    else:
-        stamps = [sa.cast(sa.func.strftime("%s", each), sa.Integer) for each in (later, earlier)]
-    between = stamps[0] - stamps[1]
-    return sa.cast(sa.case((between > 0, between), else_=0), sa.BigInteger).label("seconds")
-
-
-def _spread(db: Session, taken: sa.Select[Any]) -> Spread | None:
-    """Return the spread of a column of seconds; None where it has no row."""
-    each = taken.subquery()
-    rank = sa.func.row_number().over(order_by=each.c.seconds).label("rank")
-    ranked = sa.select(each.c.seconds, rank, sa.func.count().over().label("number")).subquery()
-    number = ranked.c.number
-    middle, most = (number + 1) // 2, (number * 9 + 9) // 10
-    query = sa.select(number, ranked.c.seconds).where(ranked.c.rank.in_([middle, most]))
-    found = db.execute(query.order_by(ranked.c.rank)).all()
-    if not found:
-        return None
-    median, percentile_90 = (timedelta(seconds=found[place].seconds) for place in (0, -1))
-    return Spread(found[0].number, median, percentile_90)

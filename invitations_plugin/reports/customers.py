@@ -19,7 +19,7 @@ from .counting import Places, count, from_figures
 from .figures import Counts, add
 from .folding import COUNTS, add_up
 from .inviters import ByName, Source, are_kept, counted, kept, revenue
-from .names import NAMED, kept_names, row_names, searched
+from .names import NAMED, kept_names, listed, row_names, searched
 from .periods import Interval, Period
 
 I = Invitation  # noqa: E741  # named once, used on every line below
@@ -29,12 +29,16 @@ SORTS: Final = (
     "key",
     "name",
     "email",
+    "group",
     "sent",
     "accepted",
     "purchased",
     "revenue",
 )
+BRIEF: Final = ("interval", "key", "sent")  # what no other count is needed for
+BESIDE: Final = ("group", "revenue")
 SIZE: Final = 50
+ASKED: Final = 500  # customers that the store is asked about at a time
 MOST_PAGES: Final = 200
 LOOKED_AT: Final = 10_000  # more invitations than the pages have lines: some inviters send several
 
@@ -85,7 +89,8 @@ def customers(
     """Return a page of who sent invitations, interval by interval.
 
     Sorted by one of :data:`SORTS`, ``asc`` or ``desc``; ties by the number sent, then the key.
-    By whole months and years it is read from figures.
+    By whole months and years it is read from figures. A group is the store's to know: to sort
+    by it, it is asked about everybody who has a line.
 
     :param search: a part of name or address in any case, or a whole key.
     """
@@ -115,9 +120,10 @@ class _Asked:
     page: int
     size: int
 
-    def order(self, cells: sa.Subquery, revenue: sa.ColumnElement[Any]) -> list[Any]:
+    def order(self, cells: sa.Subquery, beside: sa.ColumnElement[Any]) -> list[Any]:
+        """Return the order as SQL; ``beside`` is what it is by where the lines do not have it."""
         names = {"interval": "first", "key": "inviter_key"}
-        column = revenue if self.sort == "revenue" else cells.c[names.get(self.sort, self.sort)]
+        column = beside if self.sort in BESIDE else cells.c[names.get(self.sort, self.sort)]
         first = (
             column.asc().nulls_first() if self.direction == "asc" else column.desc().nulls_last()
         )
@@ -181,13 +187,13 @@ def _stretches(
     if sent <= asked.enough + LOOKED_AT:
         yield period.intervals
         return
-    some, number = list[Interval](), 0
+    some, number, most = list[Interval](), 0, asked.enough
     for place in sorted(counts, reverse=asked.direction == "desc"):
         some.append(period.intervals[place])
         number += counts[place][0]
-        if number > asked.enough + LOOKED_AT:
+        if number > most:
             yield sorted(some, key=lambda each: each.first)
-            some, number = [], 0
+            some, number, most = [], 0, max(number // 4, most // 2)
     if some:
         yield sorted(some, key=lambda each: each.first)
 
@@ -221,7 +227,16 @@ def _ordered(
         named = source.by_name(intervals, by_name)
         order = by_name.order(named.c.named, named.c)
         return sa.select(named).order_by(*order).limit(asked.size).offset(skipped)
+    if asked.sort in BRIEF:
+        cells = source.brief(intervals)
+        by = asked.order(cells, sa.literal(0))
+        few = sa.select(cells).order_by(*by).limit(asked.size).offset(skipped).subquery("few")
+        whole = source.whole(intervals, few)
+        return sa.select(whole).order_by(*asked.order(whole, sa.literal(0)))
     cells = source.lines(intervals)
+    if asked.sort == "group":
+        by = asked.order(cells, _groups(db, cells))
+        return sa.select(cells).order_by(*by).limit(asked.size).offset(skipped)
     query, amount = sa.select(cells), cells.c.get("amount")
     if asked.sort == "revenue" and amount is None:
         bought = revenue(db, period)
@@ -229,6 +244,22 @@ def _ordered(
         query, amount = query.outerjoin_from(cells, bought, same), bought.c.amount
     by = asked.order(cells, sa.literal(0) if amount is None else amount)
     return query.order_by(*by).limit(asked.size).offset(skipped)
+
+
+def _groups(db: Session, cells: sa.Subquery) -> sa.ColumnElement[Any]:
+    """Return as SQL the place of an inviter's group among all by name, NULL without one."""
+    store, members = host(), defaultdict[str, list[str]](list)
+    labels = {group.code: group.name for group in store.groups()}
+    keys = sorted(db.scalars(sa.select(cells.c.inviter_key).distinct()))
+    for first in range(0, len(keys), ASKED):
+        for key, customer in store.customers(keys[first : first + ASKED]).items():
+            code = store.group(customer)
+            members[labels.get(code, code).lower()].append(key)
+    places = [
+        (cells.c.inviter_key.in_(sa.select(listed(db, some).c.inviter_key)), place)
+        for place, (_, some) in enumerate(sorted(members.items()))
+    ]
+    return sa.case(*places) if places else sa.null()
 
 
 def _named(db: Session, period: Period, source: Source, found: Sequence[Any]) -> list[Inviter]:

@@ -31,7 +31,9 @@ from .models import (
     InviterName,
     MoneyDelta,
     MoneyFigure,
+    TimeFigure,
 )
+from .times import ACCEPTED, PURCHASED, bucket_between
 from .zones import Zones, needed, scopes_of, zones_of
 
 I = Invitation  # noqa: E741  # named once, used on every line below
@@ -41,11 +43,11 @@ CHUNK: Final = 10_000
 COUNTS: Final = ("sent", "accepted", "discarded", "purchased")
 MONEY: Final = ("orders", "amount")
 COHORT: Final = ("inviter_key", "website", "store_view", "sent_at")
-CHANGE: Final = (*COHORT, *COUNTS)
+CHANGE: Final = (*COHORT, *COUNTS, *triggers.MOMENTS)
 BOUGHT: Final = (*COHORT, "currency", *MONEY)
 OF_INVITER: Final = (*COUNTS, "amount")
 SPANS: Final = ("month", "year")  # that inviters are counted in
-FIGURES: Final = (Figure, MoneyFigure, InviterFigure, InviterMoney)
+FIGURES: Final = (Figure, MoneyFigure, TimeFigure, InviterFigure, InviterMoney)
 IS_BOUGHT: Final = InvitationPurchase.invitation_id == I.id
 
 
@@ -72,6 +74,11 @@ def is_something_due(db: Session) -> bool:
         return _are_changes_told(db)
     if not state.is_whole:
         return True
+    return is_anything_told(db)
+
+
+def is_anything_told(db: Session) -> bool:
+    """Return whether there are deltas that are not folded yet."""
     waiting = sa.or_(*(sa.exists().where(each.id > 0) for each in (D, MoneyDelta)))
     return db.scalar(sa.select(waiting)) or False
 
@@ -174,9 +181,12 @@ def _row() -> list[sa.ColumnElement[Any]]:
     counts = [sa.case((each, 1), else_=0) for each in flags]
     labels = zip(COUNTS, [sa.literal(1), *counts], strict=True)
     cohort = (I.id, I.inviter_key, I.website, I.store_view, I.sent_at)
+    first = sa.select(sa.func.min(InvitationPurchase.first_at)).where(IS_BOUGHT)
     return [
         *(each.expression for each in cohort),
         *(value.label(name) for name, value in labels),
+        sa.case((flags[0], I.registered_at)).label("accepted_at"),
+        first.scalar_subquery().label("bought_at"),
         I.inviter_name.expression,
         sa.func.coalesce(I.inviter_email, "").label("email"),
     ]
@@ -196,18 +206,33 @@ class Sums:
         self.keys = set[str]()
         self.days: dict[tuple[Any, ...], list[int]] = defaultdict(lambda: [0] * 4)
         self.money: dict[tuple[Any, ...], list[int]] = defaultdict(lambda: [0] * 2)
+        self.times: dict[tuple[Any, ...], list[int]] = defaultdict(lambda: [0])
         self.inviters: dict[tuple[Any, ...], list[int]] = defaultdict(lambda: [0] * 5)
         self.brought: dict[tuple[Any, ...], list[int]] = defaultdict(lambda: [0] * 2)
 
     def add(self, changes: Iterable[Sequence[Any]]) -> None:
         """Add changes of invitations, each with the columns of :data:`CHANGE`."""
-        for inviter_key, website, view, sent_at, *counts in changes:
+        for inviter_key, website, view, sent_at, *counts, accepted_at, bought_at in changes:
             quarter = quarter_of(sent_at)
             self.keys.add(inviter_key)
+            ends = ((ACCEPTED, counts[1], accepted_at), (PURCHASED, counts[3], bought_at))
+            for what, number, at in ends:
+                if number and at is not None:
+                    bucket = bucket_between(sent_at, at)
+                    self.add_time(website, view, quarter, what, bucket, number)
             for zone in zones_of(view, self._zones):
                 add_up(self.days[zone, local_day(quarter, zone), website, view], counts)
             for place in self._of_inviter(website, view, quarter):
                 add_up(self.inviters[*place, inviter_key], counts)
+
+    def add_time(
+        self, website: str, view: str, quarter: datetime, what: str, bucket: int, number: int
+    ) -> None:
+        """Add that something took about as long, of what was sent in a quarter of an hour."""
+        for zone in zones_of(view, self._zones):
+            day = local_day(quarter, zone)
+            for unit, first in firsts(day).items():
+                self.times[zone, unit, first, website, view, what, bucket][0] += number
 
     def add_bought(self, changes: Iterable[Sequence[Any]]) -> None:
         """Add changes of purchases, each with the columns of :data:`BOUGHT`."""
@@ -225,9 +250,15 @@ class Sums:
     ) -> Iterator[tuple[str, str, str, date]]:
         """Yield the months and years in which an inviter's figures have something."""
         for scope, zone in scopes_of(website, view, self._zones):
-            first = local_day(quarter, zone).replace(day=1)
-            yield zone, scope, "month", first
-            yield zone, scope, "year", first.replace(month=1)
+            found = firsts(local_day(quarter, zone))
+            for unit in SPANS:
+                yield zone, scope, unit, found[unit]
+
+
+def firsts(day: date) -> dict[str, date]:
+    """Return the first days of the day, month and year that a day is in."""
+    month = day.replace(day=1)
+    return {"day": day, "month": month, "year": month.replace(month=1)}
 
 
 def quarter_of(moment: datetime) -> datetime:
@@ -254,6 +285,7 @@ def _write_all(db: Session, sums: Sums) -> None:
     """Add sums to the figures that are there."""
     _write(db, Figure, COUNTS, sums.days)
     _write(db, MoneyFigure, MONEY, sums.money)
+    _write(db, TimeFigure, ("number",), sums.times)
     _write(db, InviterFigure, OF_INVITER, sums.inviters)
     _write(db, InviterMoney, MONEY, sums.brought)
 

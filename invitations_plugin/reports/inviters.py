@@ -18,7 +18,7 @@ from ..clock import now
 from ..editing import day_of
 from ..models import Invitation
 from .counting import row_sums
-from .folding import COUNTS, OF_INVITER, SPANS
+from .folding import COUNTS, OF_INVITER, SPANS, is_anything_told
 from .models import (
     FigureDelta,
     InvitationPurchase,
@@ -54,13 +54,16 @@ class ByName:
 class Source:
     """Where lines are read from: queries of some intervals, the oldest first.
 
-    ``lines`` are those above, ``numbers`` how many each first day has, ``sums`` what all of a
+    ``lines`` are those above, ``brief`` the same with ``sent`` as the only count, and ``whole``
+    completes a few of these. ``numbers`` is how many each first day has, ``sums`` what all of a
     period come to. ``by_name`` gives at least the first lines in an order, each with the
     ``named`` that it has there. ``money`` is what was bought by some inviters' invitees: first
     day or a moment of the interval, inviter, currency, orders and amount.
     """
 
     lines: Callable[[Sequence[Interval]], sa.Subquery]
+    brief: Callable[[Sequence[Interval]], sa.Subquery]
+    whole: Callable[[Sequence[Interval], sa.Subquery], sa.Subquery]
     numbers: Callable[[Sequence[Interval]], sa.Select[Any]]
     sums: Callable[[], sa.Select[Any]]
     by_name: Callable[[Sequence[Interval], ByName], sa.Subquery]
@@ -95,22 +98,31 @@ def _is_whole(period: Period) -> bool:
 def kept(db: Session, period: Period, found: Found | None = None) -> Source:
     """Return the figures as the source of lines.
 
-    One statement reads what is folded in and what is not, so both are of one moment.
+    One statement reads what is folded in and what is not, so both are of one moment. Where
+    everything was folded a moment ago, what is folded is that of a moment, too.
 
     :param found: whose lines these are, where not everybody's.
     """
+    is_told = is_anything_told(db)
 
     def lines(intervals: Sequence[Interval]) -> sa.Subquery:
-        return _kept_lines(db, period, intervals, found)
+        if is_told:
+            return _kept_lines(db, period, intervals, found)
+        return _folded(period, intervals, found).where(F.sent > 0).subquery("line")
 
     def numbers(intervals: Sequence[Interval]) -> sa.Select[Any]:
-        each = lines(intervals)
-        return sa.select(each.c.first, sa.func.count()).group_by(each.c.first)
+        if is_told:
+            each = lines(intervals)
+            return sa.select(each.c.first, sa.func.count()).group_by(each.c.first)
+        return _kept_numbers(spans(db, intervals), period, found)
 
     def sums() -> sa.Select[Any]:
         years = replace(period, by="year")  # an inviter's year is one line, not twelve
         whole = years if are_kept(years) else period
-        each = _kept_lines(db, whole, whole.intervals, found)
+        if is_told:
+            each = _kept_lines(db, whole, whole.intervals, found)
+        else:
+            each = _folded(whole, whole.intervals, found).subquery("line")
         columns: list[Any] = [sa.func.sum(each.c[name]) for name in COUNTS]
         return sa.select(*columns)
 
@@ -122,7 +134,27 @@ def kept(db: Session, period: Period, found: Found | None = None) -> Source:
     ) -> sa.Select[Any] | sa.CompoundSelect[Any]:
         return _kept_money(db, period, intervals, keys)
 
-    return Source(lines, numbers, sums, by_name, money)
+    return Source(lines, lines, lambda intervals, few: few, numbers, sums, by_name, money)
+
+
+def _folded(period: Period, intervals: Sequence[Interval], found: Found | None) -> sa.Select[Any]:
+    """Return the figures of some intervals, those that are zero as well."""
+    here: Any = F.first.between(intervals[0].first, intervals[-1].first)
+    if found is not None:  # their lines are sought one by one, if they are few
+        here = sa.and_(F.first.in_([each.first for each in intervals]), found(F.inviter_key))
+    columns = (F.first, F.inviter_key, *(getattr(F, name) for name in OF_INVITER))
+    return sa.select(*columns).where(*_own(F, period), here)
+
+
+def _kept_numbers(among: sa.Subquery, period: Period, found: Found | None) -> sa.Select[Any]:
+    """Return how many lines each interval has, one interval after the other.
+
+    For all at once PostgreSQL looks at all that there is.
+    """
+    own = [*_own(F, period), F.first == among.c.first, F.sent > 0]
+    whose = [found(F.inviter_key)] if found is not None else []
+    each = sa.select(sa.func.count()).select_from(F).where(*own, *whose)
+    return sa.select(among.c.first, each.correlate(among).scalar_subquery())
 
 
 def _kept_lines(
@@ -130,16 +162,13 @@ def _kept_lines(
 ) -> sa.Subquery:
     fresh = _fresh(db, period, intervals).cte("fresh")
     own = _own(F, period)
-    here: Any = F.first.between(intervals[0].first, intervals[-1].first)
-    if found is not None:  # their lines are sought one by one, if they are few
-        here = sa.and_(F.first.in_([each.first for each in intervals]), found(F.inviter_key))
     line = sa.tuple_(F.first, F.inviter_key)
     # Mostly nothing is fresh: that is asked once, and not for each line.
     is_untouched = sa.or_(
         ~sa.exists(sa.select(fresh.c.first)),
         line.not_in(sa.select(fresh.c.first, fresh.c.inviter_key)),
     )
-    untouched = sa.select(F.first, F.inviter_key, *(getattr(F, name) for name in OF_INVITER))
+    untouched = _folded(period, intervals, found).where(is_untouched)
     same = sa.and_(F.first == fresh.c.first, F.inviter_key == fresh.c.inviter_key, *own)
     summed = [
         (fresh.c[name] + sa.func.coalesce(getattr(F, name), 0)).label(name) for name in OF_INVITER
@@ -147,9 +176,7 @@ def _kept_lines(
     touched = sa.select(fresh.c.first, fresh.c.inviter_key, *summed)
     if found is not None:
         touched = touched.where(found(fresh.c.inviter_key))
-    both = sa.union_all(
-        untouched.where(*own, here, is_untouched), touched.outerjoin_from(fresh, F, same)
-    ).subquery()
+    both = sa.union_all(untouched, touched.outerjoin_from(fresh, F, same)).subquery()
     return sa.select(both).where(both.c.sent > 0).subquery("line")
 
 
@@ -251,20 +278,20 @@ def counted(
     """
     conditions = [*period.within(I), *([found(I.inviter_key)] if found is not None else [])]
 
-    def of(intervals: Sequence[Interval], *columns: Any) -> sa.Select[Any]:
-        among = spans(db, intervals)
-        here = sa.and_(I.sent_at >= among.c.begins, I.sent_at < among.c.ends)
-        query = sa.select(among.c.first, *columns).select_from(among.join(I, here))
-        if db.get_bind(I).dialect.name == "postgresql":  # it does not guess how little that is
-            query = query.where(I.sent_at >= intervals[0].begins, I.sent_at < intervals[-1].ends)
-        return query.where(*conditions).group_by(among.c.first)
+    def of(intervals: Sequence[Interval], *counts: Any) -> sa.Subquery:
+        return _counted_lines(db, intervals, conditions, counts)
 
     def lines(intervals: Sequence[Interval]) -> sa.Subquery:
-        query = of(intervals, I.inviter_key, *row_sums())
-        return query.group_by(I.inviter_key).subquery("line")
+        return of(intervals, *row_sums())
+
+    def brief(intervals: Sequence[Interval]) -> sa.Subquery:
+        return of(intervals, sa.func.count().label("sent"))
+
+    def whole(intervals: Sequence[Interval], few: sa.Subquery) -> sa.Subquery:
+        return _completed(spans(db, intervals), period, few)
 
     def numbers(intervals: Sequence[Interval]) -> sa.Select[Any]:
-        return of(intervals, sa.func.count(I.inviter_key.distinct()))
+        return _counted_numbers(spans(db, intervals), conditions)
 
     def sums() -> sa.Select[Any]:
         whole = [I.sent_at >= period.whole.begins, I.sent_at < period.whole.ends]
@@ -286,7 +313,50 @@ def counted(
         whole = [row.sent_at >= intervals[0].begins, row.sent_at < intervals[-1].ends]
         return query.where(*whole, *period.within(I), is_theirs)
 
-    return Source(lines, numbers, sums, by_name, money)
+    return Source(lines, brief, whole, numbers, sums, by_name, money)
+
+
+def _counted_lines(
+    db: Session,
+    intervals: Sequence[Interval],
+    conditions: Sequence[sa.ColumnElement[bool]],
+    counts: Sequence[Any],
+) -> sa.Subquery:
+    among = spans(db, intervals)
+    here = sa.and_(I.sent_at >= among.c.begins, I.sent_at < among.c.ends)
+    keys = (among.c.first, I.inviter_key)
+    query = sa.select(*keys, *counts).select_from(among.join(I, here))
+    if db.get_bind(I).dialect.name == "postgresql":  # it does not guess how little that is
+        query = query.where(I.sent_at >= intervals[0].begins, I.sent_at < intervals[-1].ends)
+    return query.where(*conditions).group_by(*keys).subquery("line")
+
+
+def _counted_numbers(
+    among: sa.Subquery, conditions: Sequence[sa.ColumnElement[bool]]
+) -> sa.Select[Any]:
+    """Return how many inviters each interval has, one interval after the other.
+
+    All at once they would have to be sorted.
+    """
+    here = [I.sent_at >= among.c.begins, I.sent_at < among.c.ends, *conditions]
+    each = sa.select(sa.func.count(I.inviter_key.distinct())).where(*here)
+    return sa.select(among.c.first, each.correlate(among).scalar_subquery())
+
+
+def _completed(among: sa.Subquery, period: Period, few: sa.Subquery) -> sa.Subquery:
+    """Return a few lines with all their counts, each asked for by its inviter's moments."""
+    own = [
+        I.inviter_key == few.c.inviter_key,
+        I.sent_at >= among.c.begins,
+        I.sent_at < among.c.ends,
+        *period.within(I),
+    ]
+    counts = [
+        sa.select(each).where(*own).correlate(few, among).scalar_subquery().label(name)
+        for name, each in zip(COUNTS, row_sums(), strict=True)
+    ]
+    query = sa.select(few.c.first, few.c.inviter_key, *counts)
+    return query.join_from(few, among, among.c.first == few.c.first).subquery("line")
 
 
 def revenue(db: Session, period: Period) -> sa.Subquery:

@@ -32,7 +32,9 @@ class _Delta:
 class FigureDelta(_Delta, Base):
     """What one change of an invitation adds to the figures, until the worker folds it in.
 
-    Triggers write it in the transaction of the change: see :mod:`.triggers`.
+    Triggers write it in the transaction of the change: see :mod:`.triggers`. Where it adds or
+    takes an accepted one, ``accepted_at`` is when that was; ``bought_at`` tells the same of a
+    purchased one's first purchase.
     """
 
     __tablename__ = "invitations_figure_delta"
@@ -41,6 +43,8 @@ class FigureDelta(_Delta, Base):
     accepted: Mapped[int]
     discarded: Mapped[int]
     purchased: Mapped[int]
+    accepted_at: Mapped[datetime | None]
+    bought_at: Mapped[datetime | None]
 
 
 class Figure(Base):
@@ -73,6 +77,26 @@ class MoneyFigure(Base):
     currency: Mapped[str] = mapped_column(sa.String(8), primary_key=True)
     orders: Mapped[int] = mapped_column(sa.BigInteger())
     amount: Mapped[int] = mapped_column(sa.BigInteger())
+
+
+class TimeFigure(Base):
+    """How many invitations of a day, month or year took about as long, each from its first mail.
+
+    ``unit`` is what ``first`` is the first day of; ``what`` is ``accepted`` or ``purchased``,
+    which is until the first purchase; for ``bucket`` see :mod:`.times`.
+    """
+
+    __tablename__ = "invitations_time_figure"
+    __table_args__ = ({"sqlite_with_rowid": False},)
+
+    timezone: Mapped[str] = mapped_column(primary_key=True)
+    unit: Mapped[str] = mapped_column(sa.String(8), primary_key=True)
+    first: Mapped[date] = mapped_column(primary_key=True)
+    website: Mapped[str] = mapped_column(primary_key=True)
+    store_view: Mapped[str] = mapped_column(primary_key=True)
+    what: Mapped[str] = mapped_column(sa.String(12), primary_key=True)
+    bucket: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    number: Mapped[int] = mapped_column(sa.BigInteger())
 
 
 class _OfInviter:

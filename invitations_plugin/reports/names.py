@@ -73,6 +73,10 @@ def searched(db: Session, names: sa.Subquery, search: str) -> Found | None:
     few = db.scalars(keys.limit(FEW + 1)).all()
     if len(few) <= FEW:
         return lambda key: key.in_([*few, search])
+    others = sa.select(names.c.inviter_key).where(~sa.or_(*part), names.c.inviter_key != search)
+    few = db.scalars(others.limit(FEW + 1)).all()
+    if len(few) <= FEW:
+        return lambda key: key.not_in(few)
     meant = sa.select(keys.cte().c.inviter_key)  # looked for once, however often it is asked
     # No index of keys is of use then.
     return lambda key: sa.or_(key.concat("").in_(meant), key.concat("") == search)
@@ -82,14 +86,14 @@ def look_up(db: Session, keys: Set[str]) -> None:
     """Keep the names of some inviters as the rows have them now. The caller commits."""
     if not keys:
         return
-    rows = db.execute(_latest(_listed(db, sorted(keys)))).all()
+    rows = db.execute(_latest(listed(db, sorted(keys)))).all()
     write(db, rows)
     gone = keys - {row.inviter_key for row in rows}
     if gone:
         db.execute(sa.delete(N).where(N.inviter_key.in_(gone)))
 
 
-def _listed(db: Session, keys: Sequence[str]) -> sa.FromClause:
+def listed(db: Session, keys: Sequence[str]) -> sa.FromClause:
     """Return keys as a table, however many they are."""
     document = sa.literal(json.dumps(keys), sa.Text())
     if db.get_bind(I).dialect.name == "postgresql":

@@ -65,7 +65,7 @@ class Period:
         """The intervals, the oldest first; the first and the last end with the period."""
         found, first = [], self.first
         while first <= self.last:
-            last = min(_last_day(first, self.by), self.last)
+            last = min(last_day(first, self.by), self.last)
             found.append(self._interval(first, last))
             first = last + timedelta(days=1)
         return found
@@ -82,13 +82,17 @@ class Period:
         )
 
     def within(self, table: Any) -> list[sa.ColumnElement[bool]]:
-        """Return as SQL that a row's ``website`` and ``store_view`` are among those asked for."""
+        """Return as SQL that a row's ``website`` and ``store_view`` are among those asked for.
+
+        No index of websites is of use: the days say which rows these are.
+        """
         kind, _, code = self.scope.partition(":")
         found: list[sa.ColumnElement[bool]] = []
+        website = table.website.concat("")
         if self.websites is not None:
-            found.append(table.website.in_(sorted(self.websites)))
+            found.append(website.in_(sorted(self.websites)))
         if kind == WEBSITE:
-            found.append(table.website == code)
+            found.append(website == code)
         elif kind == STORE:
             found.append(table.store_view == code)
         return found
@@ -233,7 +237,7 @@ def _is_too_long(first: date, last: date, by: str) -> bool:
     return (last - first).days // shortest >= MOST_INTERVALS
 
 
-def _last_day(day: date, by: str) -> date:
+def last_day(day: date, by: str) -> date:
     """Return the last day of the interval that a day is in; weeks begin on Monday."""
     if by == "week":
         return day + timedelta(days=6 - day.weekday())

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -22,7 +22,7 @@ from sqlalchemy.orm import Session
 from ..clock import as_kept, now
 from ..database import Busy, atomically, insert_into, insert_many, session
 from ..host import Host, Purchase
-from ..models import Invitation, Status
+from ..models import Invitation, Status, connection_of
 from ..state import host, state
 from ..turns import take_turn
 from .folding import COHORT, MONEY
@@ -141,8 +141,9 @@ def _keep(db: Session, asked: Mapping[str, Any], bought: Mapping[tuple[int, str]
     chosen = sa.select(*cohort).where(I.id.in_({number for number, _ in changed}))
     rows = {row.id: row for row in db.execute(chosen.order_by(I.id).with_for_update())}
     _write(db, [_values(rows[key[0]], key[1], each) for key, each in changed.items()])
-    old = {number for number, _ in known}
-    _insert(db, FigureDelta, [_first(row) for row in rows.values() if row.id not in old])
+    before, after = _firsts(known), _firsts({**known, **changed})
+    counted = (_counted(row, before.get(row.id), after[row.id]) for row in rows.values())
+    _insert(db, FigureDelta, [each for some in counted for each in some])
     _insert(
         db,
         MoneyDelta,
@@ -166,13 +167,26 @@ def _of(kept: Any | None) -> _Bought | None:
 
 def _insert(db: Session, model: type[Any], deltas: Sequence[dict[str, Any]]) -> None:
     if deltas:
-        db.execute(sa.insert(model.__table__), deltas)
+        insert_many(connection_of(db), model.__table__, deltas, lambda insert: insert)
 
 
-def _first(row: Any) -> dict[str, Any]:
-    """Return what the first purchase of an invitation's customer adds to its counts."""
-    one = {"sent": 0, "accepted": 0, "discarded": 0, "purchased": 1}
-    return {**_cohort(row), "inviter_key": row.inviter_key, **one}
+def _firsts(bought: Mapping[tuple[int, str], Any]) -> Mapping[int, datetime]:
+    """Return when each invitation's customer bought for the first time."""
+    found: dict[int, datetime] = {}
+    for (number, _), each in bought.items():
+        found[number] = min(found.get(number, datetime.max), each.first_at)
+    return found
+
+
+def _counted(row: Any, before: datetime | None, after: datetime) -> Iterator[dict[str, Any]]:
+    """Yield what the first purchase of an invitation's customer adds to its counts.
+
+    Where one became known that was earlier, it is the first instead.
+    """
+    nothing = {"sent": 0, "accepted": 0, "discarded": 0, "inviter_key": row.inviter_key}
+    for number, at in ((-1, before), (1, after)) if before != after else ():
+        if at is not None:
+            yield {**_cohort(row), **nothing, "purchased": number, "bought_at": at}
 
 
 def _added(row: Any, currency: str, kept: Any | None, bought: _Bought) -> dict[str, Any]:
@@ -199,9 +213,7 @@ def _write(db: Session, rows: Sequence[dict[str, Any]]) -> None:
         return insert.on_conflict_do_update(index_elements=keys, set_=fresh)
 
     table = cast(sa.Table, InvitationPurchase.__table__)
-    insert_many(
-        db.connection(bind_arguments={"mapper": InvitationPurchase}), table, rows, replacing
-    )
+    insert_many(connection_of(db), table, rows, replacing)
 
 
 def as_amount(parts: int) -> Decimal:

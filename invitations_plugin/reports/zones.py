@@ -8,8 +8,8 @@ from typing import Final
 from ..state import host
 
 Zones = Mapping[str, Sequence[str]]
-# Without it figures were counted by a version that kept no names, as one may do that still runs.
-WITH_NAMES: Final = "with names"
+# Without it figures were counted by a version that kept less, as one may do that still runs.
+IN_FULL: Final = "with names and times"
 
 
 def needed() -> dict[str, list[str]]:
@@ -17,11 +17,11 @@ def needed() -> dict[str, list[str]]:
 
     Its own, that of its website's reports, and that of the reports of all websites. By a
     report's scope (``""``, ``website:CODE``, ``store:CODE``) it has the one zone of that.
-    :data:`WITH_NAMES` has none.
+    :data:`IN_FULL` has none.
     """
     websites = host().websites()
     everywhere = websites[0].store_views[0].timezone
-    found: dict[str, list[str]] = {WITH_NAMES: [], "": [everywhere]}
+    found: dict[str, list[str]] = {IN_FULL: [], "": [everywhere]}
     for website in websites:
         own = website.store_views[0].timezone
         found[f"website:{website.code}"] = [own]

@@ -107,6 +107,41 @@ def money_plainly(
         return lines
 
 
+def behaviour_plainly(store: Store, period: Period) -> dict[str, int | list[float]]:
+    """Return how people behave, row by row; what takes time as all the seconds it took."""
+    with store.session() as db:
+        rows = db.scalars(sa.select(Invitation).where(Invitation.sent_at.is_not(None))).all()
+        firsts: dict[int, datetime] = {}
+        for each in db.scalars(sa.select(InvitationPurchase)):
+            firsts[each.invitation_id] = min(
+                each.first_at, firsts.get(each.invitation_id, datetime.max)
+            )
+    inviters = {row.inviter_key for row in rows}
+    here = [
+        row
+        for row in rows
+        if row.sent_at is not None
+        and period.first <= wall_day(row.sent_at, period.timezone) <= period.last
+        and is_asked_for(row, period)
+    ]
+    accepted = [row for row in here if row.status == "accepted"]
+    return {
+        "inviters": len({row.inviter_key for row in here} - {""}),
+        "invitations": sum(row.inviter_key != "" for row in here),
+        "accepted": len(accepted),
+        "inviting": sum(row.customer_key in inviters for row in accepted),
+        "to_accepted": [taken(row.sent_at, row.registered_at) for row in accepted],
+        "to_purchase": [taken(row.sent_at, firsts[row.id]) for row in here if row.id in firsts],
+    }
+
+
+def taken(earlier: datetime | None, later: datetime | None) -> float:
+    """Return the seconds between two moments, none where they are not in order."""
+    assert earlier is not None
+    assert later is not None
+    return max(0, (later - earlier).total_seconds())
+
+
 def told(money: Iterable[Money]) -> dict[str, tuple[int, int]]:
     """Return what a report says was bought, as :func:`money_plainly` has it."""
     return {each.currency: (each.orders, int(each.revenue * PARTS)) for each in money}
