@@ -12,7 +12,7 @@ from typing import Any, Final, TypeVar
 import sqlalchemy as sa
 from flask import current_app, g
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 from sqlalchemy.orm import Session, scoped_session
 
 T = TypeVar("T")
@@ -81,10 +81,14 @@ def is_kept(connection: sa.Connection) -> bool:
 
 
 def let_go_of_connection() -> None:
-    """Give back what was kept: who else wants a connection need not wait for this one."""
+    """Give back what was kept: who else wants a connection need not wait for this one.
+
+    One that is broken is in nobody's way: a mail that left is still to be noted after this.
+    """
     kept = g.pop(KEPT, None)
     if kept is not None:
-        kept.close()
+        with suppress(SQLAlchemyError):
+            kept.close()
 
 
 def engine() -> sa.Engine:
