@@ -438,8 +438,8 @@ def test_the_page_reads_the_settings_once(store: Store, admin: Visitor, scope: s
     with statements(store) as seen:
         assert admin.get(address(scope)).status_code == 200
     assert len([each for each in seen if "FROM invitations_setting \n" in f"{each} \n"]) == 1
-    # And the last change, the mail templates, and those of them that failed.
-    assert len([each for each in seen if "invitations_" in each]) == 4
+    # And the last change, the mail templates, those of them that failed, and the alarms.
+    assert len([each for each in seen if "invitations_" in each]) == 5
 
 
 def test_off_for_one_website_hides_its_customers_pages_and_no_other_s(
