@@ -23,7 +23,6 @@ from .query import ESCAPE, Condition, blanks, pattern, values_of
 
 FEW: Final = 1_000
 MOST_KEPT: Final = 500  # forms of a query whose statement of a kind is kept
-MOST: Final[Any] = sa.bindparam("most", type_=sa.Integer)
 PLUS: Final[Any] = operators.custom_op("+")
 _SEARCHABLE: Final[MutableMapping[Any, bool]] = WeakKeyDictionary()  # by engine, once found
 MOST_PARTS: Final = 30  # of three letters; more tell no rows apart

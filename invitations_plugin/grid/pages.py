@@ -20,7 +20,7 @@ from ..database import is_among, many, parameter_of_many
 from ..models import connection_of
 from .columns import COLUMNS
 from .columns import TABLE as I
-from .narrowing import FEW, MOST, MOST_KEPT, best_path, few, sought
+from .narrowing import FEW, MOST_KEPT, best_path, few, sought
 from .query import LAST, Condition, Form, Query, blanks, values_of
 from .stretches import Key, Start, key_text, key_values, read_key, stretches
 
@@ -31,6 +31,7 @@ COUNTED: Final = 10_000
 # Invitations stay: where there were more than are counted, there still are a moment later.
 REMEMBERED: Final = 60.0  # seconds
 _MANY_UNTIL: Final[MutableMapping[Any, float]] = WeakKeyDictionary()  # by engine
+MOST: Final[Any] = sa.bindparam("most", type_=sa.Integer)
 _ONES: Final[Any] = sa.select(sa.literal_column("1").label("one")).select_from(I.id.table)
 EVERYTHING: Final[Any] = sa.select(sa.func.count()).select_from(_ONES.limit(MOST).subquery())
 ONE: Final[Any] = sa.literal_column("1")
