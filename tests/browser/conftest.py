@@ -78,6 +78,7 @@ def live(make_store: Callable[..., Store]) -> Iterator[Live]:
     thread = threading.Thread(target=serve, daemon=True)
     thread.start()
     yield Live(store, url)
+    server.task_dispatcher.shutdown()  # a request that is answered now would start it once more
     delivery = store.app.extensions["invitations"].thread
     if delivery is not None:
         delivery.end()
