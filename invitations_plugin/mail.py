@@ -39,7 +39,6 @@ from .text import clean_line, defang
 
 log = logging.getLogger(__name__)
 
-DEFAULT_TEMPLATE = INVITATION.default
 EXAMPLE_LINK = "example"  # signed by nobody: it leads to the page of dead links
 Facts = Callable[[], dict[str, Any]]
 # Friends that a template is looked at with, and what is special about each.
