@@ -7,6 +7,7 @@ import random
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from threading import Lock
 from typing import Any, Final, TypeVar
 
 import sqlalchemy as sa
@@ -22,6 +23,7 @@ PATIENCE = 8.0  # seconds that a request waits for its turn before it answers 50
 PASSING_STATES = {"40001", "40P01", "55P03"}  # serialization, deadlock, lock not available
 CANCELED: Final = "57014"  # PostgreSQL's state of a statement that was stopped
 KEPT: Final = "_invitations_connection"
+_keeping = Lock()
 STEPS: Final = 10_000  # of SQLite's machine between two looks at the clock: about a millisecond
 
 
@@ -69,10 +71,12 @@ def keep_connection() -> None:
     is kept may be broken, so what runs over it must be fit to run again over another one. One of
     a pool's own is always left, for others want connections as well.
     """
+    if KEPT in g:
+        return
     pool = engine().pool
-    is_free = isinstance(pool, sa.pool.QueuePool) and pool.checkedout() < pool.size() - 1
-    if KEPT not in g and is_free:
-        setattr(g, KEPT, engine().connect())
+    with _keeping:  # of two who see the last but one, one takes it
+        if isinstance(pool, sa.pool.QueuePool) and pool.checkedout() < pool.size() - 1:
+            setattr(g, KEPT, engine().connect())
 
 
 def is_kept(connection: sa.Connection) -> bool:
