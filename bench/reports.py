@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -57,6 +58,9 @@ JOBS: Final = (
     "inviters with most sent, this year by month",
     "inviters, a search that finds nearly all, this year by month",
     "inviters and invitees, how they behave, half a year",
+    "inviters by name, half a year by day",
+    "inviters with most sent, half a year by day",
+    "inviters, half a year by week",
 )
 SEARCHED: Final = "beatrice"
 COMMON: Final = "e"
@@ -161,6 +165,9 @@ def _ours(db: Session) -> Mapping[str, Callable[[], object]]:
         JOBS[11]: lambda: customers(db, year, "sent"),
         JOBS[12]: lambda: customers(db, year, search=COMMON),
         JOBS[13]: lambda: behaviour(db, half),
+        JOBS[14]: lambda: customers(db, half, "name", "asc"),
+        JOBS[15]: lambda: customers(db, half, "sent"),
+        JOBS[16]: lambda: customers(db, replace(half, by="week")),
     }
 
 
@@ -182,6 +189,7 @@ def _plain(db: Session) -> Mapping[str, Callable[[], object]]:
     day = "date(sent_at)" if is_sqlite else "sent_at::date"
     month = "substr(sent_at, 1, 7)" if is_sqlite else "date_trunc('month', sent_at)"
     year = "substr(sent_at, 1, 4)" if is_sqlite else "date_trunc('year', sent_at)"
+    week = "strftime('%Y-%W', sent_at)" if is_sqlite else "date_trunc('week', sent_at)"
     last, half, this, every, _ = _periods()
     bought = "select distinct invitation_id from invitations_purchase"
 
@@ -229,6 +237,9 @@ def _plain(db: Session) -> Mapping[str, Callable[[], object]]:
         JOBS[11]: job(by_month, this, end="order by sent desc limit 50"),
         JOBS[12]: job(by_month, this, f"and ({named})", end=page, text=COMMON),
         JOBS[13]: behave,
+        JOBS[14]: job(by_day, half, end=by_name),
+        JOBS[15]: job(by_day, half, end="order by sent desc limit 50"),
+        JOBS[16]: job(f"{week}, inviter_key", half, end=page),
     }
 
 

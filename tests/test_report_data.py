@@ -276,6 +276,33 @@ def test_inviters_sort_by_each_column(store: Store, tell: Tell, *, is_kept: bool
     assert names_in_order(store, "revenue")[0] == "Marcus Lindqvist"
 
 
+@pytest.mark.parametrize("sort", ["name", "email"])
+@pytest.mark.parametrize("direction", ["asc", "desc"])
+def test_days_sorted_by_name_are_read_by_the_first_names_that_are_kept(
+    store: Store, sort: str, direction: str
+) -> None:
+    fill(store)
+    same = {"inviter_name": "marcus lindqvist", "inviter_email": store.other_inviter}
+    insert(store, [row(f"{n}@s.example", created_at=DAY, inviter_key="9", **same) for n in "ab"])
+    keep(store)
+    renamed = {"inviter_name": "Zoe", "inviter_email": "zoe@example.com"}
+    insert(store, [row("z@example.com", created_at=DAY, inviter_key="77", **renamed)])
+    period = period_of(store, start="2026-03-01", to="2026-04-30", by="day")
+
+    def pages(search: str) -> list[Any]:
+        with store.session() as db:
+            asked = (db, period, sort, direction, search)
+            last = customers(*asked, size=2).pages
+            return [customers(*asked, page=number, size=2).rows for number in range(1, last + 1)]
+
+    kept = [pages(""), pages("example")]
+    with store.session() as db:
+        folding.begin(db)  # the rows are read from here on
+        db.commit()
+    assert kept == [pages(""), pages("example")]
+    assert [len(each) for each in kept] == [6, 4]
+
+
 def test_inviters_are_searched_and_paged(store: Store) -> None:
     fill(store)
     period = period_of(store, **MARCH, by="year")

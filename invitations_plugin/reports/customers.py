@@ -222,17 +222,8 @@ def _ordered(
     skipped: int,
 ) -> sa.Select[Any]:
     """Return a page's lines in their order."""
-    if asked.sort in NAMED:
-        by_name = ByName(asked.sort, asked.direction == "desc", skipped + asked.size)
-        named = source.by_name(intervals, by_name)
-        order = by_name.order(named.c.named, named.c)
-        return sa.select(named).order_by(*order).limit(asked.size).offset(skipped)
-    if asked.sort in BRIEF:
-        cells = source.brief(intervals)
-        by = asked.order(cells, sa.literal(0))
-        few = sa.select(cells).order_by(*by).limit(asked.size).offset(skipped).subquery("few")
-        whole = source.whole(intervals, few)
-        return sa.select(whole).order_by(*asked.order(whole, sa.literal(0)))
+    if asked.sort in (*NAMED, *BRIEF):
+        return _by_few_counts(source, intervals, asked, skipped)
     cells = source.lines(intervals)
     if asked.sort == "group":
         by = asked.order(cells, _groups(db, cells))
@@ -244,6 +235,24 @@ def _ordered(
         query, amount = query.outerjoin_from(cells, bought, same), bought.c.amount
     by = asked.order(cells, sa.literal(0) if amount is None else amount)
     return query.order_by(*by).limit(asked.size).offset(skipped)
+
+
+def _by_few_counts(
+    source: Source, intervals: Sequence[Interval], asked: _Asked, skipped: int
+) -> sa.Select[Any]:
+    """Return a page's lines in an order that wants no count but ``sent``."""
+    by_name = ByName(asked.sort, asked.direction == "desc", skipped + asked.size)
+    is_named = asked.sort in NAMED
+
+    def order(lines: sa.Subquery) -> Sequence[sa.ColumnElement[Any]]:
+        if is_named:
+            return by_name.order(lines.c.named, lines.c)
+        return asked.order(lines, sa.literal(0))
+
+    cells = source.by_name(intervals, by_name) if is_named else source.brief(intervals)
+    few = sa.select(cells).order_by(*order(cells)).limit(asked.size).offset(skipped)
+    whole = source.whole(intervals, few.subquery("few"))
+    return sa.select(whole).order_by(*order(whole))
 
 
 def _groups(db: Session, cells: sa.Subquery) -> sa.ColumnElement[Any]:

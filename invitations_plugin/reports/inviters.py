@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import sqlalchemy as sa
@@ -27,7 +28,7 @@ from .models import (
     InviterName,
     MoneyDelta,
 )
-from .names import Found, kept_names, told_keys
+from .names import Found, kept_names, listed, told_keys
 from .periods import WEBSITE, Interval, Period
 from .spans import spans
 from .zones import needed
@@ -56,7 +57,7 @@ class Source:
 
     ``lines`` are those above, ``brief`` the same with ``sent`` as the only count, and ``whole``
     completes a few of these. ``numbers`` is how many each first day has, ``sums`` what all of a
-    period come to. ``by_name`` gives at least the first lines in an order, each with the
+    period come to. ``by_name`` gives at least the first brief lines in an order, each with the
     ``named`` that it has there. ``money`` is what was bought by some inviters' invitees: first
     day or a moment of the interval, inviter, currency, orders and amount.
     """
@@ -273,7 +274,8 @@ def counted(
 ) -> Source:
     """Return the rows as the source of lines.
 
-    :param names: gives key, name and email of all inviters.
+    :param names: gives key, name and email of all inviters; with those that are kept, the first
+        lines by name are sought by the first names.
     :param found: whose lines these are, where not everybody's.
     """
     conditions = [*period.within(I), *([found(I.inviter_key)] if found is not None else [])]
@@ -299,21 +301,34 @@ def counted(
         return sa.select(*columns).where(*whole, *conditions)
 
     def by_name(intervals: Sequence[Interval], asked: ByName) -> sa.Subquery:
-        return _named(lines(intervals), names(), asked)
+        if names is kept_names:
+            keys = _first_by_name(db, period, asked, found)
+            return _named(_brief_of(db, intervals, keys, conditions), names(), asked)
+        return _named(brief(intervals), names(), asked)
 
-    def money(
-        intervals: Sequence[Interval], keys: Collection[str]
-    ) -> sa.Select[Any] | sa.CompoundSelect[Any]:
-        row = InvitationPurchase
-        # The purchases of the intervals are looked through, by no index of inviters: of all
-        # that was ever sent, staff alone may have a good part.
-        is_theirs = I.inviter_key.concat("").in_(keys)
-        columns: list[Any] = [row.sent_at, I.inviter_key, row.currency, row.orders, row.amount]
-        query = sa.select(*columns).join_from(row, I, I.id == row.invitation_id)
-        whole = [row.sent_at >= intervals[0].begins, row.sent_at < intervals[-1].ends]
-        return query.where(*whole, *period.within(I), is_theirs)
+    return Source(lines, brief, whole, numbers, sums, by_name, partial(_bought, period))
 
-    return Source(lines, brief, whole, numbers, sums, by_name, money)
+
+def _bought(
+    period: Period, intervals: Sequence[Interval], keys: Collection[str]
+) -> sa.Select[Any] | sa.CompoundSelect[Any]:
+    """Return the purchases of what some inviters sent.
+
+    What customers sent is sought by their keys. Staff may have sent a good part of all: theirs
+    is sought by the purchases, by no index of inviters.
+    """
+    row = InvitationPurchase
+    columns: list[Any] = [row.sent_at, I.inviter_key, row.currency, row.orders, row.amount]
+    query = sa.select(*columns).join_from(row, I, I.id == row.invitation_id)
+    query = query.where(*period.within(I))
+
+    def within(sent_at: Any) -> list[sa.ColumnElement[bool]]:
+        return [sent_at >= intervals[0].begins, sent_at < intervals[-1].ends]
+
+    customers_s = I.inviter_key.in_([key for key in keys if key])
+    theirs = query.where(customers_s, *within(I.sent_at))
+    by_staff = query.where(I.inviter_key.concat("") == "", *within(row.sent_at))
+    return sa.union_all(theirs, by_staff) if "" in keys else theirs
 
 
 def _counted_lines(
@@ -329,6 +344,44 @@ def _counted_lines(
     if db.get_bind(I).dialect.name == "postgresql":  # it does not guess how little that is
         query = query.where(I.sent_at >= intervals[0].begins, I.sent_at < intervals[-1].ends)
     return query.where(*conditions).group_by(*keys).subquery("line")
+
+
+def _first_by_name(
+    db: Session, period: Period, asked: ByName, found: Found | None
+) -> Sequence[str]:
+    """Return as many inviters by name as lines are wanted, for each has one.
+
+    Those that a delta has to do with are few, and among them in any case.
+    """
+    told = told_keys(FigureDelta)
+    named = sa.func.lower(getattr(InviterName, asked.column))
+    untold = InviterName.inviter_key.not_in(sa.select(told.c.inviter_key))
+    whole = [I.sent_at >= period.whole.begins, I.sent_at < period.whole.ends]
+    meant = [untold, *([found(InviterName.inviter_key)] if found is not None else [])]
+    is_theirs = sa.exists().where(I.inviter_key == InviterName.inviter_key, *whole)
+    ordered = sa.select(named).where(*meant, is_theirs.where(*period.within(I)))
+    order = named.desc() if asked.is_down else named.asc()
+    last = db.scalar(ordered.order_by(order).limit(1).offset(asked.most - 1))
+    if last is not None:  # whoever has the name of the last one may have more lines
+        meant.append(named >= last if asked.is_down else named <= last)
+    first = sa.select(InviterName.inviter_key).where(*meant)
+    return db.scalars(sa.union(first, sa.select(told.c.inviter_key))).all()
+
+
+def _brief_of(
+    db: Session,
+    intervals: Sequence[Interval],
+    keys: Sequence[str],
+    conditions: Sequence[sa.ColumnElement[bool]],
+) -> sa.Subquery:
+    """Return the brief lines of a few inviters, each sought by its inviter's moments."""
+    among, who = spans(db, intervals), listed(db, keys)
+    own = [I.inviter_key == who.c.inviter_key, I.sent_at >= among.c.begins]
+    sent = sa.select(sa.func.count()).where(*own, I.sent_at < among.c.ends, *conditions)
+    number = sent.correlate(who, among).scalar_subquery().label("sent")
+    each = sa.select(among.c.first, who.c.inviter_key, number).join_from(who, among, sa.true())
+    lines = each.subquery("each")
+    return sa.select(lines).where(lines.c.sent > 0).subquery("line")
 
 
 def _counted_numbers(
@@ -355,7 +408,7 @@ def _completed(among: sa.Subquery, period: Period, few: sa.Subquery) -> sa.Subqu
         sa.select(each).where(*own).correlate(few, among).scalar_subquery().label(name)
         for name, each in zip(COUNTS, row_sums(), strict=True)
     ]
-    query = sa.select(few.c.first, few.c.inviter_key, *counts)
+    query = sa.select(*(each for each in few.c if each.name not in COUNTS), *counts)
     return query.join_from(few, among, among.c.first == few.c.first).subquery("line")
 
 
