@@ -14,7 +14,10 @@ import sqlalchemy as sa
 from flask import current_app, g
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
-from sqlalchemy.orm import Session, scoped_session
+from sqlalchemy.orm import ORMExecuteState, Session, scoped_session
+from sqlalchemy.sql import visitors
+
+from .models import Base
 
 T = TypeVar("T")
 Runner = Session | sa.Connection  # what runs statements of ours, within one transaction
@@ -93,6 +96,29 @@ def let_go_of_connection() -> None:
     if kept is not None:
         with suppress(SQLAlchemyError):
             kept.close()
+
+
+def keep_on_bind(scoped: scoped_session[Session]) -> None:
+    """Have statements that name our tables alone run where these live.
+
+    Flask-SQLAlchemy asks for the bind of what is selected first. A subquery, an EXISTS or a
+    number has none: that would go to the default bind.
+    """
+    if not sa.event.contains(scoped, "do_orm_execute", _choose_engine):
+        sa.event.listen(scoped, "do_orm_execute", _choose_engine)
+
+
+def _choose_engine(asked: ORMExecuteState) -> None:
+    chosen = asked.bind_arguments
+    if not chosen.keys() & {"bind", "mapper"} and _names_ours(asked.statement):
+        chosen["bind"] = engine()
+
+
+def _names_ours(statement: Any) -> bool:
+    return any(
+        isinstance(each, sa.Table) and each.metadata is Base.metadata
+        for each in visitors.iterate(statement)
+    )
 
 
 def engine() -> sa.Engine:

@@ -10,7 +10,7 @@ from flask import Flask
 from .addresses import BadAddress, parse_address
 from .admin import admin
 from .cli import commands
-from .database import let_go
+from .database import keep_on_bind, let_go
 from .doctor import check_host
 from .health import health
 from .host import Host
@@ -175,6 +175,8 @@ def _choose_bind(app: Flask) -> None:
         raise RuntimeError(
             f"Another app in this process uses INVITATIONS_BIND_KEY {info['bind_key']!r}."
         )
+    if key is not None:
+        keep_on_bind(app.extensions["sqlalchemy"].session)
 
 
 def _at_first_request() -> None:

@@ -20,6 +20,7 @@ import time_machine
 from jinja2 import FileSystemBytecodeCache
 from sqlalchemy.pool import Pool
 
+from .support.bound_store import BoundStore
 from .support.databases import Databases, server_url
 from .support.second_store import SecondStore
 from .support.sink import Sink
@@ -28,6 +29,7 @@ from .support.stores import Store, Visitor
 BASE_URL = "http://127.0.0.1"
 MEMORY = Path("/dev/shm")  # a disk in memory: SQLite's commits need not wait there
 ROOM = 4 << 30  # bytes that it must have
+USUAL = BoundStore if os.environ.get("STORE") == BoundStore.name else Store
 
 
 def pytest_configure() -> None:
@@ -108,7 +110,7 @@ def make_store(
     """Return a function that mounts a store on an empty database, with its people in it."""
     made: list[Store] = []
 
-    def make(kind: type[Store] = Store, **config: object) -> Store:
+    def make(kind: type[Store] = USUAL, **config: object) -> Store:
         given = {
             "INSTANCE_PATH": str(tmp_path),
             "INVITATIONS_BASE_URL": BASE_URL,
@@ -143,7 +145,7 @@ def store(make_store: Callable[..., Store]) -> Store:
     return make_store()
 
 
-@pytest.fixture(params=[Store, SecondStore], ids=["sample", "second"])
+@pytest.fixture(params=[USUAL, SecondStore], ids=["sample", "second"])
 def any_store(request: pytest.FixtureRequest, make_store: Callable[..., Store]) -> Store:
     """The sample store, and then one that does everything another way."""
     return make_store(request.param)
