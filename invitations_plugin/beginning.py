@@ -10,7 +10,7 @@ from typing import Any
 
 from . import mailboxes, marking, notices, outbox
 from .clock import now
-from .database import Runner, committed, session
+from .database import Runner, atomically, session
 from .host import StoreView
 from .lifecycle import Changed
 from .mail import invitation_sent, staff_notice
@@ -59,7 +59,7 @@ class Known:
         """Ask about a batch; of a batch that is under way it was asked before."""
         ids = [each.invitation_id for each in entries if each.invitation_id is not None]
         if ids and not self.people.were_asked_for:
-            found = committed(lambda: marking.read_all(session(), ids))
+            found = atomically(lambda: marking.read_all(session(), ids))
             self.rows = {row.id: row for row in found}
             self.people.ask(found)
 

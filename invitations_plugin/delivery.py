@@ -179,8 +179,10 @@ def _deliver_batch(
         report.unreachable = str(error)
         log.warning("The mail server is away: %s", error)
     finally:
-        atomically(lambda: outbox.release(session(), batch.left))
-        in_hand.drop(batch.claim)
+        try:
+            atomically(lambda: outbox.release(session(), batch.left))
+        finally:
+            in_hand.drop(batch.claim)
 
 
 def _use_connection(connection: Connection, batch: _Batch) -> None:

@@ -230,21 +230,22 @@ def note_try(db: Runner, entry: Entry, action: str, said: str, status: str | Non
 
 
 def release(db: Session, entries: Sequence[Entry]) -> None:
-    """Give rows back untouched, for the next run."""
+    """Give rows that are still this worker's back for the next run: the server had nothing of
+    them, whether they were begun or not. What another worker has by now is left alone.
+    """
     ids = [entry.id for entry in entries]
     if not ids:
         return
-    db.execute(
+    given_back = db.scalars(
         sa.update(Outbox)
         .where(Outbox.id.in_(ids), Outbox.claim == entries[0].claim)
         .values(state=OutboxState.QUEUED, claim=None, lease_until=None)
-    )
+        .returning(Outbox.invitation_id),
+        execution_options={"synchronize_session": False},
+    ).all()
     db.execute(
         sa.update(Invitation)
-        .where(
-            Invitation.id.in_([entry.invitation_id for entry in entries]),
-            Invitation.mail_state == MailState.SENDING,
-        )
+        .where(Invitation.id.in_(given_back), Invitation.mail_state == MailState.SENDING)
         .values(mail_state=MailState.QUEUED)
     )
 
