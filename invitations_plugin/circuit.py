@@ -25,6 +25,7 @@ from .delivery_models import ONLY, DeliveryState
 from .models import Invitation
 from .outbox import Entry
 from .spared import Tried, as_tried, bring_back
+from .text import without_addresses
 
 log = logging.getLogger(__name__)
 
@@ -173,9 +174,10 @@ def _suspect(db: Session, entry: Entry, error: str, silent: bool) -> int | None:
     row.suspects = [*_others(row.suspects, entry), _as_suspect(db, entry, silent)]
     back = None
     if row.shut_at is not None or _is_everyone(row.suspects):
+        said = without_addresses(error)  # it goes to others, who never hear of this recipient
         if row.shut_at is None:
-            _shut(db, row, error)
-        back = bring_back(db, [Tried(**each["row"]) for each in row.suspects], error)
+            _shut(db, row, said)
+        back = bring_back(db, [Tried(**each["row"]) for each in row.suspects], said)
         row.suspects = []
     db.flush()
     look(db)

@@ -41,6 +41,7 @@ from .smtp import (
     describe,
 )
 from .state import settings_of, store_view
+from .text import without_addresses
 
 log = logging.getLogger(__name__)
 
@@ -177,7 +178,7 @@ def _deliver_batch(
                 _use_connection(connection, batch)
     except Unreachable as error:
         report.unreachable = str(error)
-        log.warning("The mail server is away: %s", error)
+        log.warning("The mail server is away: %s", without_addresses(str(error)))
     finally:
         try:
             atomically(lambda: outbox.release(session(), batch.left))
@@ -345,7 +346,7 @@ def _finish(entry: Entry, step: Callable[[Session, Entry, str], T], error: str) 
     """Note how a try ended, unless another worker has the row by now."""
     let_go_of_connection()
     if entry.payload is not None:  # a notice has no history that would tell
-        log.warning("%s did not leave: %s", entry.name, error)
+        log.warning("%s did not leave: %s", entry.name, without_addresses(error))
     try:
         return atomically(lambda: step(session(), entry, error[:255]))
     except ClaimLost:

@@ -12,12 +12,12 @@ from sqlalchemy.orm import Session
 
 from .clock import now
 from .lifecycle import NOT_LEAVING, THE_SYSTEM, note_all
-from .models import IS_CLOSED_WITH_ADDRESS, History, Invitation
+from .models import IS_CLOSED_WITH_ADDRESS, History, Invitation, Outbox
 from .state import host, settings_of
 
 CHUNK = 1000
 # What a mail server said may repeat the address.
-SERVER_SAID = ("fail", "defer", "unknown")
+SERVER_SAID = ("fail", "defer", "unknown", "return", "send")
 
 
 def purge_due(session: Session) -> int:
@@ -43,6 +43,11 @@ def purge_due(session: Session) -> int:
         sa.update(History.__table__)  # type: ignore[arg-type]
         .where(History.invitation_id.in_(done), History.action.in_(SERVER_SAID))
         .values(reason=None)
+    )
+    session.execute(
+        sa.update(Outbox.__table__)  # type: ignore[arg-type]
+        .where(Outbox.invitation_id.in_(done), Outbox.last_error.is_not(None))
+        .values(last_error=None)
     )
     note_all(session, done, THE_SYSTEM, "purge", None, None)
     return len(done)

@@ -16,6 +16,8 @@ _JOINERS = r"[\u034f\u200c\u200d\ufe00-\ufe0f]*"
 _DOMAIN_DOT = re.compile(
     rf"(?<=\S)([.\u2024](?={_JOINERS}[^\W\d_])|[\u3002\uff0e\uff61](?={_JOINERS}[A-Za-z0-9]))"
 )
+# In a server's answer; in a link it says %40.
+_ADDRESS = re.compile(r"<[^<>\s]*>|\S+(?:@|%40)\S+")
 _SCHEME = re.compile(rf"(?<=\w){_JOINERS}\s*:\s*(?={_JOINERS}/)")
 
 
@@ -36,6 +38,11 @@ def _is_seen(char: str) -> bool:
 def clean_line(text: str) -> str:
     """Return :func:`clean` text on one line, as a name or a header needs it."""
     return " ".join(clean(text).split())
+
+
+def without_addresses(text: str) -> str:
+    """Return what a server said as everybody may read it: one address is as good as another."""
+    return _ADDRESS.sub("<…>", text)
 
 
 def defang(text: str) -> str:

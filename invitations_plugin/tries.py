@@ -18,16 +18,14 @@ from sqlalchemy.orm import Session, aliased
 from .clock import now
 from .models import History, Invitation
 from .scope import websites, within
+from .text import without_addresses
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 ACTIONS: Final = {"send": "sent", "defer": "deferred", "fail": "failed", "unknown": "unknown"}
 MOST_TEXTS = 1000  # different answers that are read for the reasons
 MOST_REASONS = 10
-# What differs from mail to mail in an answer that means the same.
-OWN = (
-    (re.compile(r"<[^<>\s]*>|\S+@\S+"), "<…>"),
-    (re.compile(r"\b(?=\w*\d)(?=\w*[A-Za-z])\w{8,}\b|\b\d{6,}\b"), "…"),
-)
+# A server's own numbers, which differ from mail to mail in an answer that means the same.
+OWN = re.compile(r"\b(?=\w*\d)(?=\w*[A-Za-z])\w{8,}\b|\b\d{6,}\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +75,7 @@ def reasons(db: Session) -> list[tuple[str, int]]:
 
 
 def _in_general(text: str) -> str:
-    for own, instead in OWN:
-        text = own.sub(instead, text)
-    return text
+    return OWN.sub("…", without_addresses(text))
 
 
 def suspected_twice(db: Session) -> int:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
 import sqlalchemy as sa
+import time_machine
 
 from invitations_plugin.database import engine
 from invitations_plugin.models import IS_CLOSED_WITH_ADDRESS, History, Invitation
 
-from .support.outbox import recipients
+from .support.outbox import queue, recipients
 from .support.pages import Page
 from .support.rows import ago, by, insert, one, row
 from .support.sink import Sink
+from .support.snapshots import contents
 from .support.stores import LIST, Store, Visitor
 from .test_cli import run
 
@@ -23,6 +26,11 @@ ANNA = "anna@example.com"
 
 def left(store: Store) -> list[str | None]:
     return [each.email for each in store.invitations()]
+
+
+def dump(store: Store) -> str:
+    """Return all that the database holds, but what these rows have in place of a hash."""
+    return re.sub(r"hash of [\w@.]+", "", str(contents(store)))
 
 
 @pytest.mark.parametrize("status", ["expired", "discarded", "declined"])
@@ -85,6 +93,52 @@ def test_what_the_server_said_goes_with_the_address(store: Store, admin: Visitor
     page = admin.get(f"/admin/invitations/{number}/")
     assert "Address and message removed: their time was over" in page.text
     assert ANNA not in page.text
+
+
+def test_what_a_server_said_of_a_mail_that_it_took_goes_too(store: Store, sink: Sink) -> None:
+    queue(store, ANNA)
+    sink.replies["DATA"] = [f"250 2.0.0 <{ANNA}> 4f2c Saved"]
+    assert store.deliver().sent == 1
+    assert f"<{ANNA}> 4f2c" in dump(store)
+    store.change(ANNA, status="expired", expires_at=ago(days=31))
+    assert run(store, "purge").output == "1 purged\n"
+    assert ANNA not in dump(store)
+
+
+def test_what_a_server_said_of_a_mail_that_still_waits_for_a_decision_goes_too(
+    store: Store, sink: Sink
+) -> None:
+    store.setting("never_twice", True)
+    queue(store, ANNA)
+    sink.replies["DATA"] = [f"300 <{ANNA}> or not"]
+    assert store.deliver().deferred == 1
+    store.change(ANNA, status="discarded", discarded_by="staff", expires_at=ago(days=31))
+    run(store, "purge")
+    assert [(each.state, each.last_error) for each in store.outbox()] == [("parked", None)]
+    assert ANNA not in dump(store)
+
+
+def test_a_refusal_that_seemed_to_be_everybody_s_keeps_no_address(
+    store: Store,
+    sink: Sink,
+    clock: time_machine.Traveller,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    store.setting("staff_notice_address", "ada@staff.example.com")
+    friends = [f"friend@shop{number}.example.com" for number in range(6)]
+    queue(store, *friends)
+    sink.refused = {each: f"554 5.7.1 <{each}>: blocked, ask for {each}" for each in friends}
+    report = store.deliver()
+    assert "554 5.7.1 <…>: blocked, ask for <…>" in str(report.unreachable)
+    store.deliver()
+    [notice] = sink.mails
+    assert "blocked" in notice.text
+    shown = [str(report.unreachable), notice.text, caplog.text]
+    assert [each for each in friends if any(each in text for text in shown)] == []
+    for each in friends:
+        store.change(each, status="expired", expires_at=ago(days=31))
+    run(store, "purge")
+    assert "friend@" not in dump(store)
 
 
 def test_many_go_in_parts_and_are_found_by_an_index(store: Store) -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from invitations_plugin.text import clean, clean_line, defang
+from invitations_plugin.text import clean, clean_line, defang, without_addresses
 
 
 @pytest.mark.parametrize(
@@ -88,3 +88,20 @@ def test_no_scheme_and_no_domain_is_left(written: str) -> None:
     assert "a://" not in shown
     assert "a.b" not in shown
     assert defang(defang(written)) == defang(written)
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("550 5.1.1 <anna@example.com>: no such user", "550 5.1.1 <…>: no such user"),
+        ("451 ask to=anna+x@bücher.example, later", "451 ask <…> later"),
+        ("550 see https://mx.example/?r=anna%40example.com", "550 see <…>"),
+        ("554 cut short <anna@exa", "554 cut short <…>"),
+        (
+            "554 5.7.1 [192.0.2.1] blocked, ticket 4711",
+            "554 5.7.1 [192.0.2.1] blocked, ticket 4711",
+        ),
+    ],
+)
+def test_what_a_server_said_is_told_without_addresses(said: str, told: str) -> None:
+    assert without_addresses(said) == told
