@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -13,7 +14,7 @@ import time_machine
 from invitations_plugin.database import engine
 from invitations_plugin.models import IS_CLOSED_WITH_ADDRESS, History, Invitation
 
-from .support.outbox import queue, recipients
+from .support.outbox import in_threads, queue, recipients
 from .support.pages import Page
 from .support.rows import ago, by, insert, one, row
 from .support.sink import Sink
@@ -139,6 +140,33 @@ def test_a_refusal_that_seemed_to_be_everybody_s_keeps_no_address(
         store.change(each, status="expired", expires_at=ago(days=31))
     run(store, "purge")
     assert "friend@" not in dump(store)
+
+
+@pytest.mark.parametrize("happens", ["extended", "leaving"])
+def test_what_lives_again_while_the_purge_looks_keeps_its_address(
+    store: Store, admin: Visitor, happens: str
+) -> None:
+    number = one(store, ANNA, "expired", expires_at=ago(days=31))
+    one(store, "ben@example.com", "expired", expires_at=ago(days=31))
+    admin.get("/admin/invitations/")
+    chosen = {"action": "extend", "ids": number, "confirm": "1"}
+    changes = {
+        "extended": lambda: admin.post("/admin/invitations/actions", chosen),
+        "leaving": lambda: store.change(ANNA, mail_state="sending"),
+    }
+    done: list[str] = []
+
+    def change_it(db: Any, cursor: Any, statement: str, *more: Any) -> None:
+        is_looking = statement.startswith("SELECT") and "mail_state !=" in statement
+        if is_looking and not done:
+            done.append(happens)
+            in_threads(changes[happens], 1)
+
+    with store.app.app_context():
+        sa.event.listen(engine(), "after_cursor_execute", change_it)
+    assert (run(store, "purge").output, done) == ("1 purged\n", [happens])
+    assert left(store) == [ANNA, None]
+    assert [action for action, *_ in store.history(ANNA)].count("purge") == 0
 
 
 def test_many_go_in_parts_and_are_found_by_an_index(store: Store) -> None:
