@@ -27,6 +27,7 @@ PASSING_STATES = {"40001", "40P01", "55P03"}  # serialization, deadlock, lock no
 CANCELED: Final = "57014"  # PostgreSQL's state of a statement that was stopped
 KEPT: Final = "_invitations_connection"
 _keeping = Lock()
+_coming: Final[list[sa.Pool]] = []  # the pool of each connection that is about to be kept
 STEPS: Final = 10_000  # of SQLite's machine between two looks at the clock: about a millisecond
 
 
@@ -77,9 +78,16 @@ def keep_connection() -> None:
     if KEPT in g:
         return
     pool = engine().pool
+    if not isinstance(pool, sa.pool.QueuePool):
+        return
     with _keeping:  # of two who see the last but one, one takes it
-        if isinstance(pool, sa.pool.QueuePool) and pool.checkedout() < pool.size() - 1:
-            setattr(g, KEPT, engine().connect())
+        if pool.checkedout() + _coming.count(pool) >= pool.size() - 1:
+            return
+        _coming.append(pool)
+    try:  # nobody waits for this one: a database that is away may take its time
+        setattr(g, KEPT, engine().connect())
+    finally:
+        _coming.remove(pool)
 
 
 def is_kept(connection: sa.Connection) -> bool:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from threading import Barrier, Thread
+from threading import Barrier, Event, Thread
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
 from invitations_plugin import people
-from invitations_plugin.database import engine
+from invitations_plugin.database import engine, keep_connection, let_go_of_connection
 from invitations_plugin.lifecycle import Actor, discard
 from invitations_plugin.mail_models import (
     MailTemplate,
@@ -276,6 +276,35 @@ def test_workers_leave_others_a_connection_while_a_server_takes_its_time(
     in_threads(store.deliver, 6)
     assert len(sink.mails) == 60
     assert max(seen) == 3
+
+
+def test_a_connection_that_takes_its_time_holds_up_no_other_worker(store: Store) -> None:
+    asked, go_on = Event(), Event()
+
+    def keep() -> None:
+        with store.app.app_context():
+            keep_connection()
+            let_go_of_connection()
+
+    def wait(*given: Any) -> None:
+        asked.set()
+        assert go_on.wait(30)
+
+    slow, quick = Thread(target=keep), Thread(target=keep)
+    with store.app.app_context():
+        keep_connection()  # the one that is there: the next one is made
+        sa.event.listen(engine(), "do_connect", wait)
+        slow.start()
+        assert asked.wait(30)
+        let_go_of_connection()
+    try:
+        quick.start()
+        quick.join(10)
+        assert not quick.is_alive()
+    finally:
+        go_on.set()
+        slow.join()
+        quick.join()
 
 
 def test_a_mail_is_told_of_before_the_next_one_leaves(store: Store, sink: Sink) -> None:
