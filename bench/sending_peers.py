@@ -34,7 +34,8 @@ BATCH = 50
 SENDER = "general@example.com"
 CLAIM = """update invitations_outbox set state = 'claimed', claim = ?, lease_until = ?
     where id in (select id from invitations_outbox where state = 'queued' and due_at <= ?
-    order by due_at, id limit {batch} {skip}) returning id, invitation_id, message_id"""
+    and CAST(tries > 0 AS INTEGER) = 0 order by due_at, id limit {batch} {skip})
+    returning id, invitation_id, message_id"""
 SENDING = (
     "update invitations_outbox set state = 'sending', lease_until = ? where id = ? and claim = ?",
     "update invitations_invitation set mail_state = 'sending' where id = ?",

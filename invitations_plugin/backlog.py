@@ -9,13 +9,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from .clock import now
 from .models import Invitation, MailState, Outbox, OutboxState, Status
+from .outbox import was_tried_before
 from .scope import websites, within
 
 MOST = 100_000  # mails of the outbox that are looked at for figures
@@ -32,6 +33,11 @@ class Place(StrEnum):
     SENDING = "sending"
     PARKED = "parked"
     FAILED = "failed"
+
+
+HELD = (OutboxState.CLAIMED, OutboxState.SENDING)
+# Where a mail stands by its state alone.
+STATES: Final = {Place.PARKED: (OutboxState.PARKED,), Place.SENDING: HELD}
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,10 +88,9 @@ def read(db: Session) -> Backlog:
 def _place() -> sa.Case[str]:
     """Return as SQL where a row of the outbox stands."""
     row = Outbox
-    is_held = row.state.in_((OutboxState.CLAIMED, OutboxState.SENDING))
+    by_state = [(row.state.in_(states), place.value) for place, states in STATES.items()]
     return sa.case(
-        (row.state == OutboxState.PARKED, Place.PARKED.value),
-        (is_held, Place.SENDING.value),
+        *by_state,
         (sa.or_(row.tries > 0, row.ambiguous > 0), Place.DEFERRED.value),
         (row.due_at > now(), Place.LATER.value),
         else_=Place.DUE.value,
@@ -119,11 +124,12 @@ def oldest(db: Session) -> datetime | None:
     row, at = Outbox, now()
     due = sa.select(sa.func.min(row.due_at))
     due = due.where(row.state == OutboxState.QUEUED, row.due_at <= at)
+    firsts = [due.where(was_tried_before() == number).scalar_subquery() for number in (0, 1)]
     # By their ids, which an index has: SQLite would look through the whole table for a min().
-    held = sa.select(row.id).where(row.state.in_((OutboxState.CLAIMED, OutboxState.SENDING)))
+    held = sa.select(row.id).where(row.state.in_(HELD))
     dead = sa.select(sa.func.min(row.lease_until))
     dead = dead.where(row.id.in_(held), row.lease_until <= at)
-    found = [db.scalar(due), db.scalar(dead)]
+    found = [*db.execute(sa.select(*firsts)).one(), db.scalar(dead)]
     return min((each for each in found if each is not None), default=None)
 
 
@@ -138,7 +144,7 @@ def oldest_of_mine(db: Session) -> datetime | None:
 
 def queued(db: Session, most: int) -> int:
     """Return how many mails have to leave, up to ``most`` and one; by an index."""
-    states = (OutboxState.QUEUED, OutboxState.CLAIMED, OutboxState.SENDING)
+    states = (OutboxState.QUEUED, *HELD)
     some = sa.select(Outbox.id).where(Outbox.state.in_(states)).limit(most + 1).subquery()
     return db.scalar(sa.select(sa.func.count()).select_from(some)) or 0
 
@@ -166,9 +172,10 @@ def _list_waiting(place: Place, after: int) -> Any:
     who = (Invitation.id.label("invitation_id"), Invitation.email, Invitation.website)
     query = sa.select(row.id, row.kind, *known, *who).select_from(row)
     query = query.outerjoin(Invitation, Invitation.id == row.invitation_id)
-    return query.where(_place() == place.value, row.id > after, *within(websites())).order_by(
-        row.id
-    )
+    if place in STATES:  # by the ids, which an index has: the table would be looked through
+        query = query.where(row.id.in_(sa.select(Outbox.id).where(row.state.in_(STATES[place]))))
+    query = query.where(_place() == place.value, row.id > after, *within(websites()))
+    return query.order_by(row.id)
 
 
 def _list_failed(after: int) -> Any:

@@ -277,6 +277,10 @@ class History(Base):
     message_id: Mapped[str | None] = mapped_column(sa.String(255))
 
 
+# As SQL 1 where a mail was tried before, else 0. An index has it: it is to be spelled like this.
+WAS_TRIED = "CAST(tries > 0 AS INTEGER)"
+
+
 class Outbox(Base):
     """A mail that still has to leave; it is deleted when its outcome is known.
 
@@ -289,7 +293,7 @@ class Outbox(Base):
     __table_args__ = (
         sa.UniqueConstraint("message_id"),
         sa.CheckConstraint(_one_of("state", OutboxState), name="state"),
-        sa.Index(None, "state", "due_at", "id"),
+        sa.Index("ix_invitations_outbox_turn", "state", sa.text(WAS_TRIED), "due_at", "id"),
         sa.Index(None, "invitation_id"),
         {"sqlite_autoincrement": True},
     )

@@ -11,6 +11,8 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
+from functools import cache
+from itertools import product
 from typing import Any
 
 import sqlalchemy as sa
@@ -21,7 +23,7 @@ from .clock import now
 from .database import Runner, atomically, session
 from .lifecycle import THE_SYSTEM, move, note, seems_open
 from .mailboxes import OPTED_OUT, WHILE_ONE_LEAVES
-from .models import NOTICE, Invitation, MailState, Outbox, OutboxState, Status
+from .models import NOTICE, WAS_TRIED, Invitation, MailState, Outbox, OutboxState, Status
 from .settings import Settings
 
 LEASE = timedelta(seconds=90)
@@ -65,37 +67,68 @@ class ClaimLost(Exception):
 def claim(size: int, *, notices: bool | None = None) -> list[Entry]:
     """Take up to ``size`` rows that are due, those never tried first, for this worker alone.
 
+    Of both those come first that a dead worker held, and then whichever are due for longest. It
+    costs what is taken, however much the outbox holds; only notices are looked for among all.
+
     :param notices: True for those to staff only, False for all others, None for any.
     """
     if size < 1:
         return []
-    token = secrets.token_hex(16)
+    return atomically(lambda: _claim(session(), size, notices))
+
+
+def _claim(db: Session, size: int, notices: bool | None) -> list[Entry]:
+    at = now()
+    given = {"size": size, "at": at, "token": secrets.token_hex(16), "until": at + LEASE}
+    found = db.execute(_claiming(notices), given).all()
+    return [Entry(**each._mapping) for each in sorted(found, key=lambda each: each.id)]
+
+
+@cache
+def _claiming(notices: bool | None) -> Any:
+    """Return the statement of a claim, built once: to build it takes as long as to run it."""
     of_kind: sa.ColumnElement[bool] = sa.true()
     if notices is not None:
         of_kind = Outbox.kind == NOTICE if notices else Outbox.kind != NOTICE
-    return atomically(lambda: _claim(session(), size, token, of_kind))
+    return (
+        sa.update(Outbox)
+        .where(Outbox.id.in_(_next_ones(of_kind)))
+        .values(
+            state=OutboxState.CLAIMED,
+            claim=sa.bindparam("token"),
+            lease_until=sa.bindparam("until"),
+        )
+        .returning(*entry_columns())
+        .execution_options(synchronize_session=False)
+    )
 
 
-def _claim(db: Session, size: int, token: str, of_kind: sa.ColumnElement[bool]) -> list[Entry]:
-    row, at = Outbox, now()
+def _next_ones(of_kind: sa.ColumnElement[bool]) -> sa.CompoundSelect[Any]:
+    """Return the query for the ids of those whose turn it is.
+
+    In parts, each in the order of an index: one part is asked for what those before it leave.
+    """
+    row, parts, at = Outbox, list[sa.CTE](), sa.bindparam("at", type_=sa.DateTime())
+    left: sa.ColumnElement[int] = sa.bindparam("size", type_=sa.Integer())
     dead = sa.and_(row.state == OutboxState.CLAIMED, row.lease_until <= at)
     due = sa.and_(row.state == OutboxState.QUEUED, row.due_at <= at)
-    picked = (
-        sa.select(row.id)
-        .where(sa.or_(due, dead), of_kind)
-        .order_by(row.tries > 0, row.due_at, row.id)
-        .limit(size)
-        .with_for_update(skip_locked=True)  # one statement is enough on SQLite
-        .cte("picked")
-    )
-    found = db.execute(
-        sa.update(row)
-        .where(row.id.in_(sa.select(picked.c.id)))
-        .values(state=OutboxState.CLAIMED, claim=token, lease_until=at + LEASE)
-        .returning(*entry_columns()),
-        execution_options={"synchronize_session": False},
-    ).all()
-    return [Entry(**each._mapping) for each in sorted(found, key=lambda each: each.id)]
+    for was_tried, is_free in product((False, True), (dead, due)):
+        part = (
+            sa.select(row.id)
+            .where(is_free, was_tried_before() == int(was_tried), of_kind)
+            .order_by(row.due_at, row.id)
+            .limit(left)
+            .with_for_update(skip_locked=True)  # one statement is enough on SQLite
+            .cte(f"part_{len(parts)}")
+        )
+        parts.append(part)
+        left = left - sa.select(sa.func.count()).select_from(part).scalar_subquery()
+    return sa.union_all(*(sa.select(part.c.id) for part in parts))
+
+
+def was_tried_before() -> sa.ColumnElement[int]:
+    """Return as SQL 1 for a mail that was tried, else 0, as the index of turns has it."""
+    return sa.literal_column(WAS_TRIED, sa.Integer())
 
 
 def entry_columns() -> list[Any]:
