@@ -15,6 +15,7 @@ from werkzeug.datastructures import MultiDict
 from wtforms import FieldList, HiddenField, SelectField, StringField, TextAreaField
 
 from .addresses import Address, BadAddress, parse_address
+from .digits import whole_number
 from .editing import MOST_DAYS, BadEnd, read_end
 from .i18n import format_number, gettext, ngettext
 from .pasted import Pasted, Typed, find_typed, read_pasted
@@ -215,12 +216,12 @@ class EditForm(FlaskForm):  # type: ignore[misc]
     @property
     def version_seen(self) -> int:
         """The version of the row that the page showed, -1 where none was posted."""
-        return _number(self.version.data)
+        return _seen(self.version.data)
 
     @property
     def seen_id(self) -> int:
         """The newest line of history that the page showed; all is news where none was posted."""
-        return _number(self.seen.data)
+        return _seen(self.seen.data)
 
     def changes(self) -> dict[str, Any]:
         """Return the new values by column; call it on a valid form."""
@@ -247,8 +248,9 @@ class EditForm(FlaskForm):  # type: ignore[misc]
             return None
 
 
-def _number(text: str | None) -> int:
-    return int(text) if text and text.isascii() and text.isdecimal() and len(text) < 20 else -1
+def _seen(text: str | None) -> int:
+    number = whole_number(text)
+    return -1 if number is None else number
 
 
 def bad_end_text(error: BadEnd) -> str:

@@ -18,6 +18,7 @@ from flask import current_app, request, url_for
 from werkzeug.routing import BuildError
 
 from .database import session
+from .digits import BIGGEST_ID
 
 BATCH = 900  # values in one IN (...): below the limit of any database
 _NAMED = re.compile(r'\s*"?(.*?)"?\s*<([^<>]*)>\s*')  # Name <address>, as Flask-Mail takes it
@@ -348,7 +349,7 @@ class FlaskLoginHost(Host):
 
     def customers(self, keys: Iterable[str]) -> dict[str, Any]:
         """Return the customers with these primary keys."""
-        columns = sa.inspect(self.customer_model).primary_key
+        columns = [_widened(each) for each in sa.inspect(self.customer_model).primary_key]
         values = [value for key in keys if (value := _identity(columns, key)) is not None]
         if not values:
             return {}
@@ -443,6 +444,14 @@ def _identity(columns: Sequence[Any], key: str) -> tuple[Any, ...] | None:
     parts = key.split(",") if len(columns) > 1 else [key]
     try:
         typed = zip(columns, parts, strict=True)
-        return tuple(column.type.python_type(part) for column, part in typed)
-    except (TypeError, ValueError):
+        values = tuple(column.type.python_type(part) for column, part in typed)
+    except (TypeError, ValueError, ArithmeticError):
         return None
+    is_bound = all(not isinstance(each, int) or abs(each) <= BIGGEST_ID for each in values)
+    return values if is_bound else None
+
+
+def _widened(column: Any) -> Any:
+    """Return a column that may be compared with any number: a smaller type refuses bigger ones."""
+    is_whole = isinstance(column.type, sa.Integer)
+    return sa.type_coerce(column, sa.BigInteger()) if is_whole else column

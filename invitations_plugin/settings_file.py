@@ -102,10 +102,12 @@ def parse(text: str, offered: Sequence[Place]) -> Plan:
 def _load(text: str) -> Mapping[str, Any]:
     try:
         found = json.loads(text) if text.lstrip().startswith("{") else tomllib.loads(text)
+        # Half a character, or a number of thousands of digits: no message could name it.
+        json.dumps(found, ensure_ascii=False, default=str).encode()
     except json.JSONDecodeError as error:
         raise BadFile([Problem(error.lineno, error.msg)]) from error
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise BadFile([Problem(0, str(error))]) from error
+    except (ValueError, RecursionError) as error:
+        raise BadFile([Problem(0, str(error).partition(";")[0])]) from error
     table: Mapping[str, Any] = found
     return table
 

@@ -137,7 +137,10 @@ def test_all_that_is_wrong_is_told_by_line_and_nothing_is_changed(
     "text",
     ["", "nonsense", "{", "[default]\nlink_days = 1979-05-27", "[store]\nfr = 3", "[]", "{}x",
      "[default]\nlink_days = [1]", "[default]\nregistration = [1]", "[default]\nenabled = {a=1}",
-     "default = 3", "[website.main.deep]\nx = 1", "{" * 5000, '{"default": null}'],
+     "default = 3", "[website.main.deep]\nx = 1", "{" * 5000, '{"default": null}',
+     f"[default]\nmax_per_send = {'9' * 5000}", f'{{"default": {{"max_per_send": {"9" * 5000}}}}}',
+     f"[default]\nmax_per_send = 0x{'f' * 5000}", '{"\\ud800": {}}',
+     '{"default": {"blocked_domains": "\\ud800"}}', '{"default": {"blocked_domains": "\\u0000"}}'],
 )  # fmt: skip
 @pytest.mark.parametrize("database", ["sqlite"])
 def test_no_file_breaks_the_page(store: Store, admin: Visitor, text: str) -> None:

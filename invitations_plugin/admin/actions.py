@@ -11,8 +11,9 @@ from werkzeug.datastructures import MultiDict
 from .. import bulk, jobs
 from ..bulk import ACTIONS, Outcome
 from ..database import atomically, session
+from ..digits import whole_number
 from ..events import wake_delivery
-from ..grid import BIGGEST_ID, Selection, next_ids, read_query
+from ..grid import Selection, next_ids, read_query
 from ..i18n import format_number, gettext
 from ..rendering import notify, redirect_to
 from . import exports, pages, words
@@ -84,12 +85,12 @@ def _ids(texts: list[str]) -> list[int]:
 
     :raises _Unusable: when there are too many: a part of them would be another selection.
     """
-    found = {int(text) for text in texts if text.isascii() and text.isdecimal() and len(text) < 20}
+    found = {number for text in texts if (number := whole_number(text))}
     if len(found) > MOST_IDS:
         raise _Unusable(
             gettext("These are too many to pick one by one: use a filter and Select All.")
         )
-    return sorted(number for number in found if 0 < number <= BIGGEST_ID)
+    return sorted(found)
 
 
 def _ask(action: str, selection: Selection) -> Response:

@@ -8,7 +8,7 @@ from flask import Blueprint, Response, abort, g, request
 from werkzeug.exceptions import Forbidden, NotFound, RequestEntityTooLarge
 
 from .. import scope
-from ..grid import BIGGEST_ID
+from ..digits import BIGGEST_ID
 from ..lifecycle import STAFF, Actor
 from ..protection import protect, view_of_request
 from ..rendering import render, sign_in_first

@@ -9,6 +9,7 @@ from flask import Response, abort, request, url_for
 
 from ..configuring import Place, find_place, places, read, save
 from ..database import atomically, session
+from ..digits import whole_number
 from ..protection import is_stale
 from ..rendering import notify, redirect_to
 from ..settings import (
@@ -70,9 +71,7 @@ def _posted(form: Mapping[str, str]) -> Posted:
     """Return what was typed; of a name that was posted twice, the first counts."""
     typed = {name: clean(form[name]) for name in SPECS if name in form}
     boxes = frozenset(name for name in SPECS if f"{name}{INHERIT}" in form)
-    seen = form.get("seen", "")
-    known = seen.isascii() and seen.isdecimal() and len(seen) < 19
-    return Posted(typed, boxes, int(seen) if known else None)
+    return Posted(typed, boxes, whole_number(form.get("seen")))
 
 
 def _read_form(place: Place, posted: Posted) -> Read:

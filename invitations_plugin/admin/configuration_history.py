@@ -11,7 +11,7 @@ from flask import Response, abort, request, url_for
 from .. import scope as reader_scope
 from ..configuring import ChangedSince, Place, places, undo
 from ..database import atomically, session
-from ..grid import BIGGEST_ID
+from ..digits import whole_number
 from ..i18n import gettext
 from ..models import SettingChange
 from ..rendering import notify, redirect_to
@@ -41,8 +41,7 @@ class Entry:
 @admin.get("/configuration/history")
 def configuration_history() -> Response:
     """Show the changes, the newest first."""
-    before = request.args.get("before", type=int)
-    known = before if before is not None and 0 < before <= BIGGEST_ID else None
+    known = whole_number(request.args.get("before")) or None
     found = read_changes(session(), known, PAGE + 1, _within())
     older = found[PAGE - 1].id if len(found) > PAGE else None
     return show(

@@ -7,6 +7,7 @@ from dataclasses import replace
 from flask import Response, request, url_for
 
 from ..database import atomically, session
+from ..digits import whole_number
 from ..events import announce
 from ..forms import MESSAGE_MAX, MOST_PASTED, AddForm
 from ..i18n import format_number
@@ -91,14 +92,10 @@ def _save(form: AddForm) -> Response:
     if made.is_new:
         announce(invitation_created, made.rows)
     notify("success", words.added_text(len(made.rows)))
-    left = _number(request.form.get("reviewed", "")) - len(made.rows)
+    left = (whole_number(request.form.get("reviewed")) or 0) - len(made.rows)
     if left > 0:
         notify("info", words.left_out_text(left))
     return redirect_to(url_for("invitations_admin.grid"))
-
-
-def _number(text: str) -> int:
-    return int(text) if text.isascii() and text.isdecimal() and len(text) < 9 else 0
 
 
 def _invite(form: AddForm) -> Made | None:

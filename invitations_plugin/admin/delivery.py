@@ -9,7 +9,7 @@ from flask import Response, abort, request, url_for
 from .. import backlog, parked, scope
 from ..backlog import Place
 from ..database import atomically, session
-from ..grid import BIGGEST_ID
+from ..digits import whole_number
 from ..i18n import gettext
 from ..lifecycle import new_message_id
 from ..mail import delivery_test as test_mail
@@ -19,7 +19,7 @@ from ..state import host, mail_domain, settings_of, store_view
 from ..template_form import TrialForm, choose
 from ..throttle import WindowFull
 from . import delivery_pages, delivery_words, pages, trial, words
-from .blueprint import actor, admin, possible_id, show
+from .blueprint import actor, admin, show
 
 AT_ONCE = 1000  # parked mails that one decision is about at most
 
@@ -58,8 +58,8 @@ def _place(figures: dict[str, Any]) -> Place:
 
 
 def _after() -> int:
-    asked = request.args.get("after", "0")
-    return possible_id(int(asked)) if asked.isdecimal() and len(asked) < 20 else abort(404)
+    after = whole_number(request.args.get("after", "0"))
+    return after if after is not None else abort(404)
 
 
 def _trial_form() -> TrialForm:
@@ -110,11 +110,11 @@ def delivery_parked() -> Response:
 
 def _chosen() -> list[int]:
     """Return the parked mails that were chosen and still are there, within the reader's reach."""
-    upto = request.form.get("all", "")
-    if upto.isdecimal() and len(upto) < 20:
-        return backlog.all_parked(session(), min(int(upto), BIGGEST_ID), AT_ONCE)
-    given = [int(each) for each in request.form.getlist("ids") if each.isdecimal()]
-    possible = [each for each in given if each <= BIGGEST_ID]
+    upto = whole_number(request.form.get("all"))
+    if upto is not None:
+        return backlog.all_parked(session(), upto, AT_ONCE)
+    given = map(whole_number, request.form.getlist("ids"))
+    possible = [number for number in given if number is not None]
     return backlog.chosen(session(), possible[:AT_ONCE], AT_ONCE)
 
 

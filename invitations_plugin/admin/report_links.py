@@ -9,6 +9,7 @@ from urllib.parse import parse_qsl, urlencode
 
 from flask import g, url_for
 
+from ..digits import whole_number
 from ..grid import INVITED_BY_STAFF, Bought
 from ..i18n import gettext
 from ..models import Status
@@ -71,8 +72,6 @@ def endpoint(report: str) -> str:
 def read_asking(report: str, arguments: Mapping[str, str]) -> Asking:
     """Read what the address of a report asks for; what a list does not have is the usual."""
     sort, direction = arguments.get("sort", ""), arguments.get("dir", "")
-    page = arguments.get("page", "")
-    is_page = page.isascii() and page.isdecimal() and 0 < int(page[:9]) <= BIGGEST_PAGE
     return Asking(
         report,
         read_period(arguments),
@@ -80,7 +79,7 @@ def read_asking(report: str, arguments: Mapping[str, str]) -> Asking:
         sort if sort in SORTS else SORTS[0],
         direction if direction in DIRECTIONS else "desc",
         arguments.get("search", "").replace("\x00", "").strip()[:LONGEST],
-        int(page[:9]) if is_page else 1,
+        whole_number(arguments.get("page"), BIGGEST_PAGE) or 1,
     )
 
 

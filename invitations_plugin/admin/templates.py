@@ -10,6 +10,7 @@ from werkzeug.datastructures import MultiDict
 
 from .. import mail_shipped, mail_templates
 from ..database import atomically, session
+from ..digits import whole_number
 from ..i18n import LANGUAGES, gettext, in_language, language, locale
 from ..lifecycle import new_message_id
 from ..mail import EXAMPLES, example_message, example_variables, template_choices
@@ -155,7 +156,7 @@ def _save(code: str, written: Written, form: TrialForm, chosen: str) -> Response
         return _page(code, written, form, chosen, 422)
     contents = {**written.contents, chosen: form.content()}
     draft = Draft(form.name.data, form.default_language.data, contents)
-    seen = form.seen.data or 0
+    seen = whole_number(request.form.get("seen"), mail_templates.BIGGEST) or 0
     try:
         number = atomically(lambda: mail_templates.save(session(), code, seen, draft, actor()))
     except mail_templates.Changed:
@@ -225,9 +226,9 @@ def template_preview(code: str) -> Response:
     written, form, chosen = _opened(code)
     if is_stale():
         return _preview_page([words.stale_text()], status=400)
-    number = request.args.get("version", "")
-    if written is not None and number.isdecimal():
-        written = mail_templates.load(session(), code, int(number)) or abort(404)
+    if written is not None and (asked := request.args.get("version")):
+        number = whole_number(asked, mail_templates.BIGGEST)
+        written = (number and mail_templates.load(session(), code, number)) or abort(404)
     wrong = _problems(form, chosen)
     try:
         made = _made(code, written, form, chosen)

@@ -14,7 +14,6 @@ from .columns import (
 )
 from .pages import LOOKED_THROUGH, Page, Total, count_all, highest_id, read_page
 from .query import (
-    BIGGEST_ID,
     DENSITIES,
     EXACTLY,
     INVITED_BY_STAFF,
@@ -28,7 +27,6 @@ from .query import (
 from .selection import Selection, next_ids
 
 __all__ = [
-    "BIGGEST_ID",
     "COLUMNS",
     "COLUMN_OF",
     "DEFAULT_COLUMNS",

@@ -14,12 +14,12 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import sqlalchemy as sa
 
 from .. import scope
+from ..digits import whole_number
 from .columns import COLUMN_OF, COLUMNS, DEFAULT_COLUMNS, FILTERS, TABLE, Bought, Column, Kind
 
 SIZES: Final = (20, 30, 50, 100, 200)
 DENSITIES: Final = ("dense", "comfortable")
 LONGEST = 320
-BIGGEST_ID = 2**63 - 1
 LAST = "last"
 INVITED_BY_STAFF = "-"  # in place of an inviter's key
 ANYTHING, EXACTLY = "*", "="  # behind a text: what begins with it; before one: what it is
@@ -292,9 +292,10 @@ def read_number(text: str) -> int:
 
     :raises BadFilter: when it is none.
     """
-    if not text.isdecimal() or not text.isascii() or int(text) > BIGGEST_ID:
+    number = whole_number(text)
+    if number is None:
         raise BadFilter("number")
-    return int(text)
+    return number
 
 
 def _day(text: str) -> date:

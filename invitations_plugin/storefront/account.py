@@ -10,6 +10,7 @@ from flask import Blueprint, Response, abort, g, request, url_for
 from ..accounts import as_inviter
 from ..addresses import Address
 from ..database import Busy, atomically, session
+from ..digits import whole_number
 from ..events import announce
 from ..forms import MESSAGE_MAX, SendForm
 from ..host import StoreView
@@ -173,8 +174,7 @@ def _here() -> dict[str, Any]:
 
 
 def _number(name: str) -> int | None:
-    value = request.args.get(name, type=int)
-    return value if value is not None and 0 < value < 2**63 else None
+    return whole_number(request.args.get(name)) or None
 
 
 def _page_url(status: str, **key: Any) -> str | None:
