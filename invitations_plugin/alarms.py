@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from . import watch
 from .clock import now
 from .database import insert_into
-from .notices import notify
+from .notices import notify, was_told
 from .watch import Sight, Trouble
 from .watch_models import Alarm
 
@@ -31,8 +31,8 @@ def _tell_late(db: Session, sight: Sight, alarm: Alarm) -> int:
 
 
 def _tell_refused(db: Session, sight: Sight, alarm: Alarm) -> int:
-    if sight.is_left_alone:  # that it is was told when it began to be; the end is told here
-        return 1
+    if sight.is_left_alone:  # which its own notice told at once; the end of it is told here
+        return int(was_told(db, "everyone_refused"))
     return notify(db, "server_refuses", said=sight.refused, since=alarm.since)
 
 
@@ -44,13 +44,19 @@ ALARMS: Final[dict[Trouble, tuple[timedelta, Tell, str]]] = {
 
 
 def ring(db: Session) -> None:
-    """Tell staff what is wrong with the delivery since, and what is over. The caller commits."""
+    """Tell staff what is wrong with the delivery since, and what is over. The caller commits.
+
+    While mail waits on purpose nothing begins, and nothing is over: what stands is seen again
+    once mail may leave.
+    """
     sight = watch.look(db)
+    if sight.waits_on_purpose:
+        return
     for trouble in ALARMS:
         if trouble in sight.troubles:
             _begin(db, trouble, sight)
         else:
-            _end(db, trouble)
+            _end(db, trouble, sight)
 
 
 def standing(db: Session) -> list[Alarm]:
@@ -64,15 +70,20 @@ def _begin(db: Session, trouble: Trouble, sight: Sight) -> None:
     patience, tell, _ = ALARMS[trouble]
     statement = insert_into(db, Alarm).values(name=trouble.value, since=now())
     db.execute(statement.on_conflict_do_nothing(index_elements=[Alarm.name]))
-    alarm = db.get_one(Alarm, trouble.value, populate_existing=True)
+    alarm = db.get(Alarm, trouble.value, populate_existing=True)
+    if alarm is None:  # another worker saw the end of it meanwhile
+        return
+    is_borne = alarm.since > now() - patience and not sight.is_left_alone
     # What lasts is told again after a while, as every notice is.
-    if alarm.since <= now() - patience and tell(db, sight, alarm):
-        alarm.told_at = now()
+    if not is_borne and tell(db, sight, alarm):
+        told = sa.update(Alarm).where(Alarm.name == trouble.value).values(told_at=now())
+        db.execute(told.execution_options(synchronize_session=False))
 
 
-def _end(db: Session, trouble: Trouble) -> None:
+def _end(db: Session, trouble: Trouble, sight: Sight) -> None:
     """Forget what is over; who deletes the row tells it, where its beginning was told."""
     gone = sa.delete(Alarm).where(Alarm.name == trouble.value)
     found = db.execute(gone.returning(Alarm.since, Alarm.told_at)).first()
-    if found is not None and found.told_at is not None:
+    is_of_interest = trouble != Trouble.LATE or bool(sight.alarm_after)
+    if found is not None and found.told_at is not None and is_of_interest:
         notify(db, ALARMS[trouble][2], since=found.since)

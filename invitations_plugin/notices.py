@@ -92,14 +92,24 @@ def notify(db: Session, event: str, **facts: Fact) -> int:
 
 def _is_news(db: Session, event: str, facts: Mapping[str, Fact]) -> bool:
     """Take the day of an event and its subject; of several who try, one does."""
-    about = "\n".join(str(facts[name]) for name in EVENTS[event].subject)
-    key = f"{NOTICE}:{event}:{hashlib.sha256(about.encode()).hexdigest()}"
     values = {"taken": 1, "updated_at": now(), "ends_at": now() + QUIET}
-    statement = insert_into(db, Quota).values(subject=key, **values)
+    statement = insert_into(db, Quota).values(subject=_key(event, facts), **values)
     statement = statement.on_conflict_do_update(
         index_elements=[Quota.subject], set_=values, where=Quota.ends_at <= now()
     )
     return db.scalar(statement.returning(Quota.subject)) is not None
+
+
+def was_told(db: Session, event: str, **facts: Fact) -> bool:
+    """Return whether staff were told of something less than a day ago."""
+    ends_at = db.scalar(sa.select(Quota.ends_at).where(Quota.subject == _key(event, facts)))
+    return ends_at is not None and ends_at > now()
+
+
+def _key(event: str, facts: Mapping[str, Fact]) -> str:
+    """Return what the day of an event and its subject is kept under."""
+    about = "\n".join(str(facts[name]) for name in EVENTS[event].subject)
+    return f"{NOTICE}:{event}:{hashlib.sha256(about.encode()).hexdigest()}"
 
 
 def _as_kept(fact: Fact) -> str | int | dict[str, str]:

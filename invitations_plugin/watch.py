@@ -37,10 +37,11 @@ class Sight:
     """The delivery at one moment.
 
     ``queued`` counts mails that have to leave, up to :data:`MOST` and one; ``oldest`` is since
-    when the oldest that is due waits, in UTC; ``workers`` are alive; ``refused`` is what a
-    worker was told by the mail server at its last look, or why the server is left alone (then
-    ``is_left_alone``), "" where it takes mail. While invitations are switched off, or an
-    operator holds all mail, it waits on purpose, and nothing is late.
+    when the oldest that is due waits, in UTC; ``workers`` are alive; ``refused`` is what one of
+    them, or without any the last one there was, was told by the mail server at its last look,
+    or why the server is left alone (then ``is_left_alone``), "" where it takes mail. While
+    invitations are switched off, or an operator holds all mail, it waits on purpose, and
+    nothing is late.
     """
 
     at: datetime
@@ -60,12 +61,17 @@ class Sight:
         return self.at - self.oldest if self.oldest is not None else timedelta()
 
     @property
+    def waits_on_purpose(self) -> bool:
+        """Whether no mail is to leave: nothing of it tells whether any could."""
+        return not self.is_on or self.is_held
+
+    @property
     def troubles(self) -> tuple[Trouble, ...]:
         """What keeps mail from leaving, the likeliest cause first."""
         return tuple(self._troubles())
 
     def _troubles(self) -> Iterator[Trouble]:
-        if not self.is_on or self.is_held:
+        if self.waits_on_purpose:
             return
         if self.refused:
             yield Trouble.REFUSED
@@ -80,7 +86,7 @@ def look(db: Session) -> Sight:
     settings, circuit = settings_of(store_view("")), look_at_circuit(db)
     alive = db.execute(sa.select(Worker.refused).where(is_lively()).order_by(Worker.seen_at.desc()))
     refusals = alive.scalars().all()
-    refused = next(filter(None, refusals), "")
+    refused = next(filter(None, refusals), "") if refusals else _said_last(db)
     return Sight(
         at=now(),
         queued=backlog.queued(db, MOST),
@@ -93,6 +99,12 @@ def look(db: Session) -> Sight:
         is_held=settings.hold_outbox,
         alarm_after=timedelta(minutes=settings.alarm_minutes),
     )
+
+
+def _said_last(db: Session) -> str:
+    """Return what the mail server said to who was seen last: nobody has asked it since."""
+    last = sa.select(Worker.refused).order_by(Worker.seen_at.desc()).limit(1)
+    return db.scalar(last) or ""
 
 
 def _is_scheduled(db: Session) -> bool:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
-from invitations_plugin import alarms, watch, workers
+from invitations_plugin import alarms, notices, watch, workers
 from invitations_plugin.clock import now
-from invitations_plugin.database import atomically, session
+from invitations_plugin.database import atomically, engine, session
 from invitations_plugin.delivery_models import DeliveryState
 from invitations_plugin.watch import Sight, Trouble
 from invitations_plugin.watch_models import Alarm
@@ -47,6 +48,20 @@ def ring(store: Store) -> None:
 def told(store: Store) -> list[str]:
     """Return the notices that wait, by their event."""
     return [each.payload["event"] for each in store.outbox() if each.payload]
+
+
+def shut_circuit(store: Store) -> None:
+    """Leave the server alone, as after a row of refusals, and tell staff of it."""
+    with store.session() as db:
+        db.add(DeliveryState(shut_at=now(), probe_at=now(), reason="554 blocked"))
+        notices.notify(db, "everyone_refused", reason="554 blocked", since=now())
+        db.commit()
+
+
+def open_circuit(store: Store) -> None:
+    with store.session() as db:
+        db.execute(sa.update(DeliveryState).values(shut_at=None))
+        db.commit()
 
 
 @IN_ONE
@@ -168,23 +183,94 @@ def test_staff_are_told_of_a_server_that_goes_on_refusing(
 
 
 @IN_ONE
-def test_of_a_server_that_is_left_alone_the_end_alone_is_told_here(store: Store) -> None:
-    with store.session() as db:
-        db.add(DeliveryState(shut_at=ago(minutes=9), probe_at=now(), reason="554 blocked"))
-        db.commit()
+def test_of_a_server_that_is_left_alone_nothing_is_told_where_its_beginning_was_not(
+    store: Store,
+) -> None:
+    store.setting("staff_notice_address", "")
+    shut_circuit(store)
+    store.setting("staff_notice_address", ADA)
     assert look(store).troubles == (Trouble.REFUSED,)
     assert "554 blocked" in look(store).refused
     assert run(store, "doctor").output.count("554 blocked") == 1
-    with store.session() as db:
-        db.add(Alarm(name="refused", since=ago(minutes=9)))
-        db.commit()
     ring(store)
     assert told(store) == []
-    with store.session() as db:
-        db.execute(sa.update(DeliveryState).values(shut_at=None))
-        db.commit()
+    open_circuit(store)
     ring(store)
-    assert told(store) == ["server_refuses_over"]
+    assert told(store) == []  # for nobody was told of its beginning
+
+
+@IN_ONE
+def test_of_a_server_that_was_left_alone_briefly_the_end_is_told(store: Store) -> None:
+    shut_circuit(store)
+    ring(store)
+    ring(store)
+    assert told(store) == ["everyone_refused"]
+    open_circuit(store)
+    ring(store)
+    assert told(store) == ["everyone_refused", "server_refuses_over"]
+
+
+@IN_ONE
+@pytest.mark.parametrize(("setting", "waits"), [("enabled", False), ("hold_outbox", True)])
+def test_nothing_is_over_while_mail_waits_on_purpose(
+    store: Store, setting: str, waits: bool
+) -> None:
+    put(store, "due@example.com", due_at=ago(minutes=31))
+    shut_circuit(store)
+    ring(store)
+    begun = ["everyone_refused", "delivery_late"]
+    assert told(store) == begun
+    store.setting(setting, waits)
+    ring(store)
+    assert told(store) == begun
+    store.setting(setting, not waits)
+    ring(store)
+    assert told(store) == begun
+    change_outbox(store, due_at=ago(minutes=-1))
+    open_circuit(store)
+    ring(store)
+    assert told(store) == [*begun, "delivery_late_over", "server_refuses_over"]
+
+
+@IN_ONE
+def test_an_alarm_that_is_switched_off_ends_in_silence(store: Store) -> None:
+    put(store, "due@example.com", due_at=ago(minutes=31))
+    ring(store)
+    store.setting("alarm_minutes", 0)
+    ring(store)
+    assert told(store) == ["delivery_late"]
+    assert asked(store, lambda db: db.scalars(sa.select(Alarm.name)).all()) == []
+
+
+@IN_ONE
+def test_a_server_refuses_until_somebody_was_let_in_again(store: Store, later: Later) -> None:
+    add_worker(store, refused="421 busy")
+    ring(store)
+    later(alarms.PATIENCE)
+    ring(store)
+    assert told(store) == ["server_refuses"]
+    assert (look(store).workers, look(store).troubles) == (0, (Trouble.REFUSED,))
+    add_worker(store)
+    ring(store)
+    assert told(store) == ["server_refuses", "server_refuses_over"]
+
+
+@pytest.mark.parametrize("database", ["postgresql"])  # SQLite has one writer
+def test_an_alarm_that_another_worker_ends_meanwhile_breaks_nothing(store: Store) -> None:
+    put(store, "due@example.com", due_at=ago(minutes=31))
+    ring(store)
+    with store.app.app_context():
+        target = engine()
+
+    def end_it(*given: Any) -> None:
+        if "INSERT INTO invitations_alarm" in str(given[2]):
+            with target.begin() as other:
+                other.execute(sa.delete(Alarm))
+
+    sa.event.listen(target, "after_cursor_execute", end_it)
+    ring(store)
+    sa.event.remove(target, "after_cursor_execute", end_it)
+    assert told(store) == ["delivery_late"]
 
 
 @IN_ONE
