@@ -13,7 +13,7 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
-from itertools import chain
+from itertools import chain, islice
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -21,7 +21,7 @@ from flask import Flask, current_app
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from . import selections
+from . import scope, selections
 from .cells import COLUMNS, Row, Texts
 from .clock import now
 from .database import Busy, atomically, session
@@ -75,8 +75,11 @@ def create(
 
 
 def latest(db: Session, number: int) -> Sequence[Export]:
-    """Return the exports that were asked for last, the newest first."""
-    return db.scalars(sa.select(Export).order_by(Export.id.desc()).limit(number)).all()
+    """Return the exports that were asked for last, the newest first, as far as the reader's go."""
+    query = sa.select(Export).order_by(Export.id.desc())
+    if scope.websites() is None:
+        query = query.limit(number)
+    return list(islice(selections.within_reach(db, query, Export.selection), number))
 
 
 def state_of(export: Export) -> ExportState:

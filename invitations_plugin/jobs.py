@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import secrets
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -19,7 +19,7 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.orm import Session, defer
+from sqlalchemy.orm import Session
 
 from . import bulk, scope, selections
 from .bulk import ACTIONS, Outcome, Stop
@@ -70,21 +70,13 @@ def latest(db: Session, number: int) -> Sequence[Job]:
     query = sa.select(Job).order_by(Job.id.desc())
     if scope.websites() is None:
         query = query.limit(number)
-    return list(islice(_within_reach(db, query), number))
+    return list(islice(selections.within_reach(db, query, Job.selection), number))
 
 
 def unfinished(db: Session) -> Sequence[Job]:
     """Return the jobs that wait or run, the oldest first, as far as the reader's websites go."""
     query = sa.select(Job).where(Job.state.in_(OPEN)).order_by(Job.id)
-    return list(_within_reach(db, query))
-
-
-def _within_reach(db: Session, query: sa.Select[Any]) -> Iterator[Job]:
-    """Yield the jobs whose rows all lie within the reader's websites."""
-    listed = query.add_columns(Job.selection["websites"]).options(defer(Job.selection))
-    for job, websites in db.execute(listed):
-        if scope.covers(websites):
-            yield job
+    return list(selections.within_reach(db, query, Job.selection))
 
 
 def find(db: Session, job_id: int) -> Job | None:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
+import sqlalchemy as sa
+from sqlalchemy.orm import Session, defer
+
+from . import scope
 from .grid import FILTERS, Selection, read_query
 
 
@@ -34,6 +38,14 @@ def read(kept: Mapping[str, Any]) -> Selection:
     if query.errors or not set(kept["filters"]) <= set(FILTERS):
         raise ValueError("A filter of this selection cannot be read.")
     return Selection(query=query, upto=kept["upto"], exclude=kept["exclude"], websites=websites)
+
+
+def within_reach(db: Session, query: sa.Select[Any], selection: Any) -> Iterator[Any]:
+    """Yield the rows whose selection, a column of theirs, lies within the reader's websites."""
+    listed = query.add_columns(selection["websites"]).options(defer(selection))
+    for row, websites in db.execute(listed):
+        if scope.covers(websites):
+            yield row
 
 
 def arguments_of(kept: Mapping[str, Any], timezone: str) -> dict[str, Any]:

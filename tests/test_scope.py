@@ -8,13 +8,14 @@ import pytest
 import sqlalchemy as sa
 
 from invitations_plugin import selections
+from invitations_plugin.admin.exports import SHOWN
 from invitations_plugin.grid import Selection
-from invitations_plugin.models import Job, SettingChange, SettingOverride
+from invitations_plugin.models import Export, Job, SettingChange, SettingOverride
 from invitations_plugin.state import host
 from sample_store.models import Staff
 
 from .support.pages import Page
-from .support.rows import insert, one, row
+from .support.rows import by, insert, one, row
 from .support.snapshots import contents
 from .support.stores import SUBMISSION, Store, Visitor
 from .test_protection import ADMIN, CHANGING, OWN, SHOWING
@@ -22,6 +23,7 @@ from .test_protection import ADMIN, CHANGING, OWN, SHOWING
 GRID = "/admin/invitations/"
 ACTIONS = f"{GRID}actions"
 JOBS = f"{GRID}jobs/"
+EXPORTS = f"{GRID}exports/"
 NEW = f"{GRID}new"
 PAOLA = "paola@example.com"  # works for Private Sales only
 OTTO, IDA = "otto@example.com", "ida@example.com"
@@ -176,6 +178,37 @@ def test_jobs_are_listed_for_whoever_works_for_all_their_websites(
         assert f"{number} mass actions are running." in visitor.get(GRID).text
     assert paola.post(f"{JOBS}3/stop").status_code == 404
     assert paola.post(f"{JOBS}2/stop").status_code == 302
+
+
+def test_own_exports_are_listed_however_many_others_came_later(
+    store: Store, paola: Visitor, admin: Visitor
+) -> None:
+    store.add_export(selection={"ids": [], "websites": ["private"]})
+    with store.session() as db:
+        newest = db.scalars(sa.select(sa.func.max(Export.id))).one()
+    for _ in range(SHOWN):
+        store.add_export(selection={"ids": [], "websites": ["main"]})
+    link = f'"{EXPORTS}{newest}"'
+    assert link in paola.get(EXPORTS).text
+    assert link not in admin.get(EXPORTS).text
+
+
+def test_no_filter_names_a_customer_of_another_website(
+    store: Store, paola: Visitor, admin: Visitor
+) -> None:
+    whose = by(store)
+    path, name = f"{GRID}?inviter_key={whose['inviter_key']}", store.inviter_name
+    insert(store, [row("zoe@example.com", **whose)])
+    selection = {"filters": {"inviter_key": whose["inviter_key"]}, "timezone": "UTC", "upto": 1}
+    store.add_job(selection=selection | {"exclude": [], "websites": ["private"]})
+    with store.session() as db:
+        job = db.scalars(sa.select(sa.func.max(Job.id))).one()
+    for each in (path, f"{JOBS}{job}"):
+        assert name in admin.get(each).text
+        assert name not in paola.get(each).text
+    insert(store, [private(**whose)])
+    for each in (path, f"{JOBS}{job}"):
+        assert name in paola.get(each).text
 
 
 def test_staff_of_a_website_discard_and_send_there(store: Store, paola: Visitor) -> None:

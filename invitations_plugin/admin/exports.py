@@ -59,7 +59,7 @@ def begin(kind: str, selection: Selection) -> Response:
 @admin.get("/exports/")
 def exports() -> Response:
     """Show the files that were asked for last."""
-    latest = [each for each in kept.latest(session(), SHOWN) if _is_covered(each)]
+    latest = kept.latest(session(), SHOWN)
     return show("admin/exports.html", exports=[_line(each) for each in latest])
 
 

@@ -7,16 +7,18 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
+import sqlalchemy as sa
 from babel.dates import format_date
 from flask import request, url_for
 
 from .. import scope
 from ..bulk import ACTIONS
+from ..database import session
 from ..exporting import FORMATS
 from ..grid import COLUMN_OF, INVITED_BY_STAFF, Column, Kind
 from ..host import Website
 from ..i18n import format_number, gettext, locale, n_, translator
-from ..models import Status
+from ..models import Invitation, Status
 from ..state import host, may
 from . import words
 from .faults import faults, is_held, troubles
@@ -138,11 +140,21 @@ def filter_text(name: str, text: str, called: Names) -> str:
 
 
 def _customer_name(key: str) -> str:
-    """Return what the store calls a customer; who is there no more is a key."""
+    """Return what the store calls a customer; who is there no more is a key.
+
+    So is who invited nobody on the reader's websites: keys may be numbers that one can count.
+    """
     if key == INVITED_BY_STAFF:
         return gettext("Store")
-    customer = host().customers([key]).get(key)
+    customer = host().customers([key]).get(key) if _is_known(key) else None
     return host().name(customer) or key if customer is not None else key
+
+
+def _is_known(key: str) -> bool:
+    if (websites := scope.websites()) is None:
+        return True
+    query = sa.select(Invitation.id).where(Invitation.inviter_key == key, *scope.within(websites))
+    return session().scalar(query.limit(1)) is not None
 
 
 def _day_text(text: str) -> str:
