@@ -3,30 +3,47 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from .erased_filters import forget_filters
 from .lifecycle import ERASED, MOVES, SENDER, Actor, free_customer_keys, note_values
 from .models import History, Invitation
 from .reports import forget_name
 
 
-def forget_customer(session: Session, key: str) -> None:
+def forget_customer(session: Session, key: str, called: Collection[str] = ()) -> None:
     """Take a customer whose account is deleted out of the rows; the key may be given anew.
 
     What waits for an answer is closed, and names and messages go; what was accepted stays.
     The first statement on the rows keeps them from everybody else until the end of the
     transaction, so that the history tells exactly what each one was before.
+
+    :param called: the address and the name of the account, beside those that the rows have.
     """
-    forget_name(session, key)
-    free_customer_keys(session, [key])
     row, gone = Invitation.__table__, f"{ERASED}{secrets.token_hex(8)}"
+    forget_name(session, key)
+    forget_filters(session, key, {*called, *_called(session, key)}, gone)
+    free_customer_keys(session, [key])
     unnamed = {"inviter_key": gone, "inviter_email": None, "inviter_name": "", "message": None}
     session.execute(sa.update(row).where(row.c.inviter_key == key).values(unnamed))  # type: ignore[arg-type]
     _unname_history(session, key, gone)
     _close_all_of(session, gone)
+
+
+def _called(session: Session, key: str) -> Sequence[str]:
+    """Return the addresses and names that a customer has in the rows, as inviter or invited."""
+    row = Invitation.__table__.c
+    own = row.inviter_key == key
+    said = sa.union(
+        sa.select(row.inviter_email).where(own),
+        sa.select(row.inviter_name).where(own),
+        sa.select(row.email).where(row.customer_key == key),
+    )
+    return [text for text in session.scalars(said) if text]
 
 
 def _unname_history(session: Session, key: str, gone: str) -> None:

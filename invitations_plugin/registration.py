@@ -120,8 +120,9 @@ def _recognise(customer: Any) -> bool:
 @sa.event.listens_for(Session, "before_flush")
 def _before_flush(session: Session, context: Any, instances: Any) -> None:
     """Refuse a customer who may not be created; put the invited one into the group."""
-    for key in _deleted_keys(session):
-        forget_customer(session, key)
+    for each in _deleted_customers(session):
+        store = host()
+        forget_customer(session, store.key(each), (store.email(each), store.name(each)))
     customers = _customers_in(session.new)
     if not customers:
         return
@@ -199,12 +200,11 @@ def _customers_in(objects: Iterable[Any]) -> list[Any]:
     return [each for each in objects if isinstance(each, model)]
 
 
-def _deleted_keys(session: Session) -> list[str]:
-    """Return the keys of customers who are about to be deleted, in a request or not."""
+def _deleted_customers(session: Session) -> list[Any]:
+    """Return the customers who are about to be deleted, in a request or not."""
     if not session.deleted or not current_app or "invitations" not in current_app.extensions:
         return []
-    store = host()
-    return [store.key(each) for each in session.deleted if isinstance(each, store.customer_model)]
+    return [each for each in session.deleted if isinstance(each, host().customer_model)]
 
 
 def _assign_group(customer: Any, row: Invitation) -> None:

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 import time_machine
 from werkzeug.test import TestResponse
 
-from invitations_plugin.models import History, Invitation, Quota
+from invitations_plugin.models import Export, History, Invitation, Job, Quota, SavedView
 from invitations_plugin.workers import Clock
 from sample_store.models import Order
 
@@ -25,6 +25,7 @@ from .support.stores import LIST, MakeFriend, Store
 
 ANNA, BEN = "anna@example.com", "ben@example.com"
 WELCOME, GRID = "/invitations/welcome", "/admin/invitations/"
+VIEWS = f"{GRID}views"
 HAS_ACCOUNT = "You have an account with this address already."
 LinkFor = Callable[..., str]
 
@@ -221,6 +222,57 @@ def test_nothing_of_an_erased_inviter_stays_in_the_tables(any_store: Store) -> N
     said = str([kept["invitations_invitation"], kept["invitations_history"]])
     for secret in (any_store.inviter, any_store.inviter_name, "teapots", f"'{key}'"):
         assert secret not in said
+
+
+def test_no_filter_that_staff_kept_names_an_erased_inviter(any_store: Store) -> None:
+    email, name = any_store.inviter, any_store.inviter_name
+    any_store.customer().send(ANNA)
+    any_store.customer(any_store.other_inviter).send(BEN)
+    key = any_store.invitation(ANNA).inviter_key
+    staff = any_store.staff()
+    hers = {"email": f"={email.upper()}", "invitee": f"{email[:10]}*", "inviter": f"not {name}!"}
+    for called, filters in (
+        ("By key", {"inviter_key": key}),
+        (f"All of {name}", hers),
+        ("Mine", {"email": f"x{email}", "message": "come", "status": "sent"}),
+    ):
+        staff.get(VIEWS)
+        assert staff.post(VIEWS, {"name": called, **filters}).status_code == 302
+    kept = {"timezone": "UTC", "upto": 9, "exclude": [], "websites": None}
+    for filters in ({"inviter_key": key, "status": "sent"}, {"invitee": email}, hers):
+        any_store.add_job(selection=kept | {"filters": filters})
+        any_store.add_export(selection=kept | {"filters": filters})
+    delete(any_store, email)
+    with any_store.session() as db:
+        views = db.scalars(sa.select(SavedView).order_by(SavedView.id)).all()
+        after = [each.arguments for each in views]
+        for chosen in (Job.selection, Export.selection):
+            after += [each["filters"] for each in db.scalars(sa.select(chosen)).all()]
+        assert [each.name for each in views] == ["By key", "2", "Mine"]
+    gone = after[0]["inviter_key"]
+    all_gone = dict.fromkeys(hers, gone)
+    kept_ones = [{"inviter_key": gone, "status": "sent"}, {"invitee": gone}, all_gone]
+    other = {"email": f"x{email}", "message": "come", "status": "sent"}
+    assert after == [{"inviter_key": gone}, all_gone, other, *kept_ones, *kept_ones]
+    any_store.run_jobs()
+    assert any_store.invitation(BEN).status == "not_sent"
+    shown = staff.get(f"{GRID}?view=1", follow_redirects=True)
+    assert "Account removed" in shown.text
+    assert list(Page(shown).statuses) == [any_store.invitation(ANNA).id]
+
+
+def test_a_view_gets_its_number_for_a_name_beside_one_that_is_called_so(
+    any_store: Store,
+) -> None:
+    staff = any_store.staff()
+    for called in ("2", any_store.inviter):
+        staff.get(VIEWS)
+        staff.post(VIEWS, {"name": called, "status": "sent"})
+    staff.get(VIEWS)  # which says once that it was saved
+    delete(any_store, any_store.inviter)
+    page = staff.get(VIEWS)
+    assert any_store.inviter not in page.text
+    assert 'value="2*"' in page.text
 
 
 def test_mail_and_link_of_an_erased_inviter_are_dead(

@@ -18,6 +18,7 @@ from ..exporting import FORMATS
 from ..grid import COLUMN_OF, INVITED_BY_STAFF, Column, Kind
 from ..host import Website
 from ..i18n import format_number, gettext, locale, n_, translator
+from ..lifecycle import ERASED
 from ..models import Invitation, Status
 from ..state import host, may
 from . import words
@@ -128,7 +129,9 @@ def filter_text(name: str, text: str, called: Names) -> str:
     """Return a filter with its value in words."""
     column = COLUMN_OF.get(name)
     shown = text
-    if column is not None and column.kind == Kind.DAY:
+    if text.startswith(ERASED):  # which stands in for somebody who was named
+        shown = gettext("Account removed")
+    elif column is not None and column.kind == Kind.DAY:
         shown = _day_text(text)
     elif column is not None and column.kind == Kind.CHOICE:
         shown = dict(choices(column, called)).get(text, text)
