@@ -21,6 +21,7 @@ from invitations_plugin.grid import (
     read_page,
     read_query,
 )
+from invitations_plugin.grid.narrowing import can_search
 from invitations_plugin.grid.query import FOLDED, SIGNS
 from invitations_plugin.models import Invitation
 from invitations_plugin.workers import settle_search
@@ -194,6 +195,19 @@ def test_the_search_knows_what_was_written_changed_and_erased(store: Store) -> N
                 check = f"INSERT INTO {table} ({table}) VALUES ('integrity-check')"  # noqa: S608
                 db.execute(sa.text(check))
     assert found(store, invitee="third@") == []
+
+
+def test_an_index_that_comes_later_is_used_without_a_restart(store: Store) -> None:
+    def is_used() -> bool:
+        with store.app.app_context(), engine().connect() as connection:
+            return can_search(connection)
+
+    with store.app.app_context(), engine().begin() as connection:
+        searchable.drop(connection)
+    assert not is_used()
+    with store.app.app_context(), engine().begin() as connection:
+        searchable.create(connection)
+    assert is_used()
 
 
 def test_all_that_match_are_counted_when_somebody_asks(store: Store, impatient: None) -> None:

@@ -5,11 +5,11 @@ Where more than :data:`FEW` match, a page is found by walking in its order.
 
 from __future__ import annotations
 
-from collections.abc import MutableMapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
-from weakref import WeakKeyDictionary
+from weakref import WeakSet
 
 import sqlalchemy as sa
 from sqlalchemy.sql import operators
@@ -24,7 +24,7 @@ from .query import ESCAPE, Condition, blanks, pattern, values_of
 FEW: Final = 1_000
 MOST_KEPT: Final = 500  # forms of a query whose statement of a kind is kept
 PLUS: Final[Any] = operators.custom_op("+")
-_SEARCHABLE: Final[MutableMapping[Any, bool]] = WeakKeyDictionary()  # by engine, once found
+_SEARCHABLE: Final[WeakSet[Any]] = WeakSet()  # the engines whose databases were found to be
 MOST_PARTS: Final = 30  # of three letters; more tell no rows apart
 # What has an index, by the columns it is sorted by. The first stands for its end as well.
 WIDE: Final = ("status", "website", "group", "sent")
@@ -137,9 +137,9 @@ class _Aside:
 def can_search(connection: sa.Connection) -> bool:
     """Return whether the addresses have an index of every three letters."""
     engine = connection.engine
-    if engine not in _SEARCHABLE:
-        _SEARCHABLE[engine] = exist(connection)
-    return _SEARCHABLE[engine]
+    if engine not in _SEARCHABLE and exist(connection):  # one that is none yet is asked again
+        _SEARCHABLE.add(engine)
+    return engine in _SEARCHABLE
 
 
 def _containing(connection: sa.Connection, condition: Condition) -> list[int] | None:
