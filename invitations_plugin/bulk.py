@@ -253,18 +253,19 @@ def _note_moves(session: Session, ids: Sequence[int], name: str, actor: Actor) -
 
 
 def _extend_links(
-    session: Session, ids: Sequence[int], actor: Actor, days: Mapping[str, int]
+    session: Session, ids: Sequence[int], actor: Actor, days: Mapping[tuple[str, str], int]
 ) -> list[int]:
-    """Let links live so many days from now, by their store view; return the ids of those.
+    """Let links live so many days from now, by store view and website; return the ids of those.
 
     One that lives longer already keeps its end.
     """
     column, done = Invitation.__table__.c, list[int]()
-    for view, length in days.items():
+    for (view, website), length in days.items():
         end = now() + timedelta(days=length)
+        is_there = sa.and_(column.store_view == view, column.website == website)
         changed = session.execute(
             sa.update(Invitation.__table__)  # type: ignore[arg-type]
-            .where(among(Invitation.id, ids), column.store_view == view, is_extendable())
+            .where(among(Invitation.id, ids), is_there, is_extendable())
             .values(
                 expires_at=sa.case((column.expires_at < end, end), else_=column.expires_at),
                 version=column.version + 1,
@@ -278,8 +279,11 @@ def _extend_links(
 
 def _extend_many(session: Session, ids: Sequence[int], actor: Actor) -> list[int]:
     """Let links live as many days from now as their store views say."""
-    codes = session.scalars(sa.select(I.store_view).where(among(I.id, ids)).distinct()).all()
-    days = {code: settings_of(store_view(code)).link_days for code in codes}
+    places = sa.select(I.store_view, I.website).where(among(I.id, ids)).distinct()
+    days = {
+        (view, website): settings_of(store_view(view, website)).link_days
+        for view, website in session.execute(places).all()
+    }
     return _extend_links(session, ids, actor, days)
 
 

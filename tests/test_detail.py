@@ -426,7 +426,7 @@ def test_nothing_that_anybody_said_becomes_markup(store: Store, admin: Visitor) 
 
 def test_times_are_those_of_the_store_view(store: Store, admin: Visitor) -> None:
     ends = datetime(2031, 7, 1, 22, 30)
-    number = one(store, expires_at=ends, store_view="it")
+    number = one(store, expires_at=ends, website="private", store_view="it")
     page = Page(admin.get(path_of(number)))
     assert facts(page)["Valid until"].startswith("Jul 2, 2031")
     assert facts(page)["Valid until"].endswith("Europe/Rome")

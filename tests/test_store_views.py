@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -12,6 +13,7 @@ import pytest
 from werkzeug.test import TestResponse, create_environ, run_wsgi_app
 
 from invitations_plugin import Website, delivery
+from invitations_plugin.clock import now
 from invitations_plugin.links import base_url, place_of
 from invitations_plugin.state import host, store_view
 
@@ -334,10 +336,8 @@ def test_of_a_removed_store_view_the_back_office_shows_and_sends_what_there_is(
     assert '<html lang="en">' in sink.mails[-1].html
 
 
-def test_a_store_view_that_went_to_another_website_takes_nobody_along(
-    store: Store, sink: Sink
-) -> None:
-    link = mailed(store, sink, ANNA, "fr").link
+def move_french(store: Store) -> None:
+    """Let the store's French view go to Private Sales."""
     with store.app.app_context():
         main, private = host().websites()
         french = replace(main.store_views[1], website="private")
@@ -346,11 +346,44 @@ def test_a_store_view_that_went_to_another_website_takes_nobody_along(
             replace(private, store_views=(*private.store_views, french)),
         )
         host().websites = lambda: moved  # type: ignore[method-assign]
+
+
+def test_a_store_view_that_went_to_another_website_takes_nobody_along(
+    store: Store, sink: Sink
+) -> None:
+    link = mailed(store, sink, ANNA, "fr").link
+    move_french(store)
+    with store.app.app_context():
         assert store_view("fr", "main").code == "en"
         assert store_view("fr").website == "private"
     browser = open_at(store, "http://127.0.0.1")
     browser.get(link)
     assert Page(browser.get(WELCOME)).all("html")[0].attributes["lang"] == "en"
+
+
+def test_staff_use_the_settings_of_the_own_website_of_a_store_view_that_went_to_another(
+    store: Store, sink: Sink
+) -> None:
+    for scope, code, days in (("website", "main", 10), ("website", "private", 20)):
+        store.setting("link_days", days, scope, code)
+    mailed(store, sink, ANNA, "fr")
+    number, admin = store.invitation(ANNA).id, store.staff()
+    move_french(store)
+
+    def days_left() -> int:
+        return round((store.invitation(ANNA).expires_at - now()) / timedelta(days=1))
+
+    def post(what: str, form: dict[str, str]) -> None:
+        admin.get(f"{GRID}views")
+        assert admin.post(f"{GRID}{what}", form).status_code == 302
+
+    store.change(ANNA, expires_at=now() + timedelta(days=1))
+    post("actions", {"action": "extend", "ids": str(number), "confirm": "1"})
+    assert days_left() == 10
+    post(f"{number}/discard", {})
+    store.change(ANNA, expires_at=now() + timedelta(days=1))
+    post(f"{number}/reopen", {})
+    assert days_left() == 10
 
 
 def test_of_a_removed_website_the_mail_waits_and_the_link_gives_nothing(

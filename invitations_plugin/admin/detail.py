@@ -134,7 +134,7 @@ def _change_as_seen(invitation_id: int, change: Change) -> None:
 def _reopen(db: Session, row: Invitation, by: Actor) -> None:
     if not lifecycle.can_reopen(row, by):
         raise IllegalMove("reopen", row.status)
-    view = store_view(row.store_view)
+    view = store_view(row.store_view, row.website)
     lifecycle.reopen(db, row, by, settings_of(view), mail_domain(view))
 
 

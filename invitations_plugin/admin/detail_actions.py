@@ -51,7 +51,10 @@ def _beginnings(row: Invitation) -> Iterator[tuple[str, str]]:
     if end is not None:
         yield (
             "extend",
-            gettext("Extend until %(day)s", day=format_date(end, store_view(row.store_view))),
+            gettext(
+                "Extend until %(day)s",
+                day=format_date(end, store_view(row.store_view, row.website)),
+            ),
         )
     if can_reopen(row, STAFF_IN_GENERAL):
         yield "reopen", gettext("Reopen Invitation")
@@ -62,7 +65,7 @@ def _beginnings(row: Invitation) -> Iterator[tuple[str, str]]:
 
 def _longer_end(row: Invitation) -> datetime | None:
     """Return until when a link can be extended, None where that would add no day."""
-    view = store_view(row.store_view)
+    view = store_view(row.store_view, row.website)
     end = now() + timedelta(days=settings_of(view).link_days)
     is_later = day_of(end, view.timezone) > day_of(row.expires_at, view.timezone)
     return end if is_editable(row) and is_later else None

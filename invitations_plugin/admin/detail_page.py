@@ -30,12 +30,12 @@ def edit_form(row: Invitation, seen: int = 0) -> EditForm:
     ``seen`` is the newest line of its history.
     """
     groups = [(group.code, group.name) for group in host().groups()]
-    return EditForm(_saved(row, seen), groups, store_view(row.store_view).timezone)
+    return EditForm(_saved(row, seen), groups, store_view(row.store_view, row.website).timezone)
 
 
 def _saved(row: Invitation, seen: int) -> dict[str, str]:
     """Return what is saved now, as the form's fields have it."""
-    zone = store_view(row.store_view).timezone
+    zone = store_view(row.store_view, row.website).timezone
     return {
         "version": str(row.version),
         "seen": str(seen),
@@ -53,7 +53,11 @@ def detail_context(
     ``form`` is what was posted and not saved, ``error`` why; ``is_late`` that somebody
     else was faster.
     """
-    story, called, view = read_story(session(), row), names(), store_view(row.store_view)
+    story, called, view = (
+        read_story(session(), row),
+        names(),
+        store_view(row.store_view, row.website),
+    )
     seen = story.history.rows[0].id if story.history.rows else 0
     clash = _clash(row, form, story, called) if is_late and form is not None else None
     if is_late:
@@ -75,7 +79,7 @@ def detail_context(
 
 
 def _facts(row: Invitation, called: Names) -> dict[str, Any]:
-    view, people = store_view(row.store_view), _people(row)
+    view, people = store_view(row.store_view, row.website), _people(row)
     columns = {column.key: getattr(row, column.key) for column in sa.inspect(Invitation).columns}
     return columns | {
         "email": row.inviter_email or "",
@@ -117,7 +121,7 @@ def _clash(row: Invitation, form: EditForm, story: Story, called: Names) -> dict
     """Return what somebody else changed, and make the form ready to be saved on top of it."""
     saved, seen = _saved(row, story.history.rows[0].id if story.history.rows else 0), form.seen_id
     news = [each for each in story.history.rows if each.id > seen]
-    view, touched = store_view(row.store_view), form.touched
+    view, touched = store_view(row.store_view, row.website), form.touched
     texts = _texts(saved, called) | {"expires": format_date(row.expires_at, view)}
     clash = {
         "news": entries(news, called, view),
