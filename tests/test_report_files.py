@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import csv
 import io
+import sys
+from itertools import count
+from typing import Any
 
 import pytest
 
 from invitations_plugin.admin import reports
+from invitations_plugin.reports import customers
 
 from .support.reports import REPORTS, invited, spring
 from .support.rows import insert
@@ -83,7 +87,7 @@ def test_a_file_of_customers_has_every_page_and_says_what_it_leaves_out(
     store: Store, admin: Visitor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     insert(store, [invited(store, f"{n}@example.com", inviter_key=f"k{n:03}") for n in range(70)])
-    monkeypatch.setattr(reports, "FILE_PAGE", 20)
+    monkeypatch.setattr(sys.modules[customers.__module__], "ASKED", 20)
     found = lines(admin, "customers", "&sort=key&dir=asc")
     assert [line[1] for line in found if line[:1] == ["2026-03-01"]] == [
         f"k{n:03}" for n in range(70)
@@ -91,6 +95,24 @@ def test_a_file_of_customers_has_every_page_and_says_what_it_leaves_out(
     assert "Note" not in {line[0] for line in found if line}
     monkeypatch.setattr(reports, "MOST_LINES", 40)
     assert ["Note", "The first 40 of 70 lines"] in lines(admin, "customers")
+
+
+def test_what_comes_while_a_file_is_made_is_no_line_twice(
+    store: Store, admin: Visitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    insert(store, [invited(store, f"{n}@example.com", inviter_key=f"k{n:03}") for n in range(510)])
+    later = count()
+
+    def read_beside_others(*given: Any, **more: Any) -> Any:
+        found = customers(*given, **more)
+        friend = f"{next(later)}@example.org"
+        insert(store, [invited(store, friend, inviter_key=f"a{n}") for n in range(3)])
+        return found
+
+    monkeypatch.setattr(reports, "customers", read_beside_others)
+    found = lines(admin, "customers", "&sort=key&dir=asc")
+    keys = [line[1] for line in found if line[:1] == ["2026-03-01"]]
+    assert keys == [f"k{n:03}" for n in range(510)]
 
 
 def test_the_page_offers_the_files_of_what_it_shows(store: Store, admin: Visitor) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
 from flask import Response, abort, request
@@ -36,7 +36,6 @@ from .report_tables import Table
 T = TypeVar("T")
 SECONDS: Final = 5.0  # that reading a report may take
 TREE_KEY: Final = 255  # characters of a customer's key
-FILE_PAGE: Final = 500  # customers that are read at a time for a file
 MOST_LINES: Final = 20_000  # of a file
 
 
@@ -152,20 +151,10 @@ def _customers_file(kind: str, asking: Asking, period: Period) -> Response:
 
 def every_customer(asking: Asking, period: Period) -> tuple[Table, str]:
     """Return the customers' report whole, up to :data:`MOST_LINES`, and what it leaves out."""
-    page = _all_customers(asking, period)
+    order = (asking.sort, asking.direction)
+    page = customers(session(), period, *order, asking.search, size=MOST_LINES)
     table = report_tables.customers_table(asking, page, period, has_purchases=has_purchases())
     return table, words.left_out_text(len(page.rows), page.total, is_more=page.is_more)
-
-
-def _all_customers(asking: Asking, period: Period) -> CustomersPage:
-    def read(number: int) -> CustomersPage:
-        order = (asking.sort, asking.direction)
-        return customers(session(), period, *order, asking.search, number, FILE_PAGE)
-
-    first = read(1)
-    last = min(first.pages, MOST_LINES // FILE_PAGE)
-    rows = [row for number in range(2, last + 1) for row in read(number).rows]
-    return replace(first, rows=[*first.rows, *rows])
 
 
 @admin.get("/reports/customer")

@@ -40,6 +40,7 @@ BESIDE: Final = ("group", "revenue")
 SIZE: Final = 50
 ASKED: Final = 500  # customers that the store is asked about at a time
 MOST_PAGES: Final = 200
+MOST_COUNTED: Final = 100_000  # lines, where a page is a whole file
 LOOKED_AT: Final = 10_000  # more invitations than the pages have lines: some inviters send several
 
 
@@ -131,8 +132,8 @@ class _Asked:
 
     @property
     def enough(self) -> int:
-        """How many lines the pages have at most."""
-        return MOST_PAGES * self.size
+        """How many lines the pages have at most, or are counted."""
+        return min(MOST_PAGES * self.size, MOST_COUNTED)
 
 
 def _page(db: Session, period: Period, source: Source, asked: _Asked) -> CustomersPage:
@@ -147,7 +148,9 @@ def _page(db: Session, period: Period, source: Source, asked: _Asked) -> Custome
         intervals, skipped = _shown(period, lines, skipped, asked)
     found = db.execute(_ordered(db, period, source, intervals, asked, skipped)).all()
     total = total if is_whole else min(total, asked.enough)
-    return CustomersPage(_named(db, period, source, found), page, pages, total, sums, not is_whole)
+    parts = [found[first : first + ASKED] for first in range(0, len(found), ASKED)]
+    rows = [each for part in parts for each in _named(db, period, source, part)]
+    return CustomersPage(rows, page, pages, total, sums, not is_whole)
 
 
 def _sums(
