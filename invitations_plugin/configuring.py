@@ -102,11 +102,15 @@ def read(name: str, given: object, place: Place) -> Value:
     if allowed is not None and value not in allowed:
         raise BadSetting(name, given, n_("Choose one of: %(choices)s."), choices=", ".join(allowed))
     if name == "group_limits":
-        _check_groups(str(value))
+        check_groups(str(value))
     return value
 
 
-def _check_groups(text: str) -> None:
+def check_groups(text: str) -> None:
+    """Compare the groups that limits are given for with those of the store.
+
+    :raises BadSetting: naming one that the store does not have.
+    """
     known = [each.code for each in host().groups()]
     for group in read_group_limits(text):
         if group not in known:

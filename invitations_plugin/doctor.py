@@ -10,6 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from . import (
     backlog,
+    checks,
     circuit,
     mail_templates,
     metrics,
@@ -20,15 +21,12 @@ from . import (
 )
 from .database import engine, session
 from .explaining import Finding, Question, explain
-from .host import Host, StoreView, arguments_of
-from .links import base_url
 from .mail import template_choices
-from .rendering import layout
 from .reports import triggers
 from .senders import faults, usable
 from .settings import SPECS, Settings
 from .smtp import Unreachable, connect, describe
-from .state import host, settings_of, state, store_view
+from .state import settings_of, state, store_view
 
 HELD = "All mail is held: 'flask invitations release' lets it go. It is the setting hold_outbox."
 NOBODY_TOLD = (
@@ -40,7 +38,7 @@ NOBODY_TOLD = (
 def examine(app: Flask) -> list[str]:
     """Return what is wrong, each with its remedy; nothing when all is well."""
     findings: list[str] = []
-    checks = (
+    questions = (
         _mounting,
         _tables,
         _senders,
@@ -52,7 +50,7 @@ def examine(app: Flask) -> list[str]:
         _celery,
         _sqlite,
     )
-    for check in checks:
+    for check in questions:
         try:
             findings += check(app)
         except SQLAlchemyError as error:
@@ -71,7 +69,7 @@ def notices() -> list[str]:
     """
     found: dict[str, list[str]] = {}
     try:
-        for view in (view for website in host().websites() for view in website.store_views):
+        for view in checks.store_views():
             for each in explain(session(), Question(view)):
                 found.setdefault(_notice(each), []).append(view.code)
         settings = settings_of(store_view(""))
@@ -91,34 +89,7 @@ def _notice(finding: Finding) -> str:
 
 
 def _mounting(app: Flask) -> Iterator[str]:
-    try:
-        check_host(app)
-    except RuntimeError as error:
-        yield str(error)
-
-
-def check_host(app: Flask) -> None:
-    """Find what would fail later: doors that do not exist, a base without our blocks.
-
-    :raises RuntimeError: naming what is wrong and what to do.
-    """
-    store = host()
-    unknown = [name for name in store.registration_endpoints if name not in app.view_functions]
-    if unknown or not store.registration_endpoints:
-        raise RuntimeError(f"The host's registration endpoints do not exist: {unknown}.")
-    _check_customer_page(store)
-    layout(store)
-    for view in _store_views():
-        base_url(view)
-
-
-def _check_customer_page(store: Host) -> None:
-    page = getattr(store, "customer_page", None)
-    if page is not None and len(arguments_of(page)) != 1:
-        raise RuntimeError(
-            f"The host's customer_page {page!r} must be an endpoint whose address has one"
-            " argument, the customer's key, such as /staff/customers/<customer_id>."
-        )
+    yield from checks.faults(app)
 
 
 def _tables(app: Flask) -> Iterator[str]:
@@ -146,8 +117,8 @@ def _tables(app: Flask) -> Iterator[str]:
 
 def _senders(app: Flask) -> Iterator[str]:
     remedy = "set MAIL_DEFAULT_SENDER or the host's senders()."
-    for view in _store_views():
-        senders = host().senders(view)
+    for view in checks.store_views():
+        senders = checks.senders(view)
         for sender in senders:
             for fault in faults(sender):
                 yield f"The sender {sender.label} of store view {view.code}: {fault}; {remedy}"
@@ -158,8 +129,8 @@ def _senders(app: Flask) -> Iterator[str]:
 def _chosen_senders(app: Flask) -> Iterator[str]:
     if migrations.current(app) != migrations.newest():
         return  # the settings cannot be read, which is said already
-    for view in _store_views():
-        senders, code = host().senders(view), settings_of(view).email_sender
+    for view in checks.store_views():
+        senders, code = checks.senders(view), settings_of(view).email_sender
         is_known = code in {sender.code for sender in senders} or code == Settings().email_sender
         if not is_known and (found := usable(senders)):
             yield (
@@ -168,15 +139,11 @@ def _chosen_senders(app: Flask) -> Iterator[str]:
             )
 
 
-def _store_views() -> list[StoreView]:
-    return [view for website in host().websites() for view in website.store_views]
-
-
 def _mail_templates(app: Flask) -> Iterator[str]:
     if migrations.current(app) != migrations.newest():
         return
     known = dict(template_choices())
-    for view in _store_views():
+    for view in checks.store_views():
         code = settings_of(view).email_template
         if code not in known:
             yield (

@@ -6,12 +6,13 @@ import os
 from typing import Any
 
 from flask import Flask
+from sqlalchemy.exc import SQLAlchemyError
 
 from .addresses import BadAddress, parse_address
 from .admin import admin
+from .checks import check_host
 from .cli import commands
-from .database import keep_on_bind, let_go
-from .doctor import check_host
+from .database import keep_on_bind, let_go, session
 from .health import health
 from .host import Host
 from .i18n import init_babel
@@ -183,9 +184,12 @@ def _at_first_request() -> None:
     """Check what a host may set up after us, and start the delivery in this process."""
     mounted = state()
     if not mounted.checked:
-        check_host(mounted.app)
         _take_over_csrf(mounted.app)
-        mounted.checked = True
+        try:
+            check_host(mounted.app)
+            mounted.checked = True
+        except SQLAlchemyError:  # a hook asked a database that is away: the next request asks again
+            session().rollback()
     start_delivery(mounted.app)
 
 

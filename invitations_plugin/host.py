@@ -20,6 +20,7 @@ from werkzeug.routing import BuildError
 from .database import session
 from .digits import BIGGEST_ID
 
+NAME_AND_ADDRESS = 2
 BATCH = 900  # values in one IN (...): below the limit of any database
 _NAMED = re.compile(r'\s*"?(.*?)"?\s*<([^<>]*)>\s*')  # Name <address>, as Flask-Mail takes it
 
@@ -276,7 +277,8 @@ class FlaskLoginHost(Host):
         customer_page: str | None = None,
     ) -> None:
         self.customer_model = customer
-        self.registration_endpoints = (register,) if isinstance(register, str) else tuple(register)
+        doors = (register,) if isinstance(register, str) else register
+        self.registration_endpoints = tuple(doors or ())
         self.registration_form = form
         self.email_field = email_field
         self.email_attribute = email
@@ -386,14 +388,19 @@ class FlaskLoginHost(Host):
 
     def login_url(self, next_url: str) -> str | None:
         """Return the address of the sign-in page with ``next``."""
-        manager: Any = getattr(current_app, "login_manager", None)
-        endpoint = self.login_endpoint or (manager.login_view if manager is not None else None)
-        if endpoint is None:
+        page = self.login_page()
+        if page is None:
             return None
         try:
-            return url_for(endpoint, next=next_url)
+            return url_for(page, next=next_url)
         except BuildError:
-            return str(endpoint)
+            return page
+
+    def login_page(self) -> str | None:
+        """Return the endpoint, or address, of the sign-in page, None without one."""
+        manager: Any = getattr(current_app, "login_manager", None)
+        page = self.login_endpoint or (manager.login_view if manager is not None else None)
+        return None if page is None else str(page)
 
     def customer_url(self, customer: Any) -> str | None:
         """Return the address of the page that was named, None where none was."""
@@ -417,6 +424,11 @@ def _default_sender() -> tuple[str, str]:
     """Read MAIL_DEFAULT_SENDER: an address, ``Name <address>``, or a pair of both."""
     configured = current_app.config.get("MAIL_DEFAULT_SENDER")
     if isinstance(configured, (tuple, list)):
+        if len(configured) != NAME_AND_ADDRESS:
+            raise RuntimeError(
+                f"MAIL_DEFAULT_SENDER is {configured!r}, but must be an address, or a pair of name"
+                " and address."
+            )
         return str(configured[0]), str(configured[1])
     text = str(configured or "")
     named = _NAMED.fullmatch(text)
@@ -427,6 +439,11 @@ def _flag_reader(flag: Any) -> Callable[[Any], bool] | None:
     """Make ``Customer.is_staff`` readable on a user, however the store declares it."""
     if flag is None:
         return None
+    if not callable(flag) and not hasattr(flag, "key") and not isinstance(flag, property):
+        raise TypeError(
+            f"staff is {flag!r}, but must be a mapped attribute such as Customer.is_staff, a"
+            " property, or a function of a user."
+        )
     if isinstance(flag, property):
         return lambda user: bool(flag.__get__(user)) if _has(user, flag) else False
     name = getattr(flag, "key", None)

@@ -89,7 +89,7 @@ def init_babel(app: Flask) -> None:
 @contextmanager
 def speaking(view: StoreView) -> Iterator[None]:
     """Use the language of a store view; the store's own choice where it names none."""
-    locale = _parse(view.locale)
+    locale = parse_locale(view.locale)
     if locale is None and not has_request_context():
         locale = get_babel().instance.default_locale  # a worker has nobody to ask
     if locale is None:
@@ -107,7 +107,8 @@ def in_language(code: str) -> Iterator[None]:
 
 
 @lru_cache(maxsize=256)  # of the few store views, for every mail
-def _parse(code: str | None) -> Locale | None:
+def parse_locale(code: str | None) -> Locale | None:
+    """Return the locale of a code, however it is written; None for none, or an unknown one."""
     try:
         return Locale.parse(code.partition(".")[0].replace("-", "_")) if code else None
     except (UnknownLocaleError, ValueError):

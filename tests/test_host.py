@@ -11,10 +11,20 @@ import pytest
 from flask import Blueprint, Flask
 from flask_login import LoginManager
 from flask_sqlalchemy import SQLAlchemy
+from sqlalchemy.exc import OperationalError
 
-from invitations_plugin import FlaskLoginHost, Host, Invitations, upgrade
+from invitations_plugin import (
+    FlaskLoginHost,
+    Group,
+    Host,
+    Invitations,
+    StoreView,
+    Website,
+    upgrade,
+)
 
 from .second_host import app as second_app
+from .second_host.forms import JoinForm
 from .second_host.models import Member, db
 from .support.pages import statements
 from .support.second_store import SecondStore
@@ -50,9 +60,10 @@ def ready(store: FlaskLoginHost) -> Flask:
 
 
 def host(**more: Any) -> FlaskLoginHost:
-    given: dict[str, Any] = {"register": "join", "email": "mail", "base": "theme.html"}
+    given: dict[str, Any] = {"customer": Member, "register": "join", "email": "mail"}
+    given["base"] = "theme.html"
     given["blocks"] = {"content": "body", "title": "page_title"}
-    return FlaskLoginHost(Member, **given | more)
+    return FlaskLoginHost(**given | more)
 
 
 def test_the_second_host_is_mounted_in_ten_lines() -> None:
@@ -107,6 +118,12 @@ def test_an_unknown_delivery_is_refused() -> None:
         ({"base": "nowhere.html"}, r"no template 'nowhere\.html'.*'base'"),
         ({"customer_page": "staff.nobody"}, "customer_page 'staff.nobody'.*one argument"),
         ({"customer_page": "join"}, "customer_page 'join'.*one argument"),
+        ({"register": None}, "registration endpoints is .*'auth.register'"),
+        ({"email": "post"}, "Member has no attribute 'post'.*'email'"),
+        ({"form": JoinForm, "email_field": "post"}, "JoinForm has no field 'post'.*'email_field'"),
+        ({"login": "auth.nope"}, "sign-in page 'auth.nope'.*'login'"),
+        ({"customer": None}, "customer_model is None, but must be the mapped class"),
+        ({"customer": SimpleNamespace}, "customer_model is <class .*mapped class"),
     ],
 )
 def test_what_is_misnamed_stops_the_first_request(wrong: dict[str, Any], remedy: str) -> None:
@@ -114,6 +131,113 @@ def test_what_is_misnamed_stops_the_first_request(wrong: dict[str, Any], remedy:
     Invitations(app, host(**wrong))
     with pytest.raises(RuntimeError, match=remedy):
         app.test_client().get("/join")
+
+
+def test_a_sign_in_page_may_be_an_address() -> None:
+    for login in ("join", "/enter", "https://id.example.com/enter"):
+        assert ready(host(login=login)).test_client().get("/join").status_code == 200
+
+
+def test_a_host_that_overrides_nothing_is_told_what_is_wanted() -> None:
+    app = bare()
+    Invitations(app, Host())
+    with pytest.raises(RuntimeError, match=r"override current_customer\(\), customers\(\)"):
+        app.test_client().get("/join")
+
+
+def in_view(**more: Any) -> tuple[Website, ...]:
+    """Return one website with a store view that differs."""
+    view = StoreView(**{"code": "en", "name": "English", "website": "main"} | more)
+    return (Website("main", "Main", (view,)),)
+
+
+def failing(*given: object) -> Any:
+    raise LookupError("no such shelf")
+
+
+@pytest.mark.parametrize(
+    ("hook", "told", "remedy"),
+    [
+        ("websites", in_view(timezone="Mars/X"), "timezone of .*'en' is 'Mars/X'.*'Europe/Rome'"),
+        ("websites", in_view(timezone=None), "timezone of .*'en' is None"),
+        ("websites", in_view(timezone=""), "timezone of .*'en' is ''"),
+        ("websites", in_view(locale="xx_YY"), "locale of .*'en' is 'xx_YY'.*Babel"),
+        ("websites", in_view(locale="it.UTF-8", timezone="Europe/Rome"), None),
+        ("websites", in_view(code="e" * 65), "code is 'eee.*1 to 64 characters"),
+        ("websites", in_view(website="other"), "website of .*'en' is 'other'.*'main'"),
+        ("websites", in_view() * 2, "has a code twice: main"),
+        ("websites", (), "one Website or more"),
+        ("websites", None, r"websites\(\) is None.*tuple or list of Website"),
+        ("websites", (Website("main", "Main", ()),), "store_views of 'main'.*one StoreView or"),
+        ("groups", (), "one Group or more"),
+        ("groups", ("general",), r"groups\(\) is \('general',\).*tuple or list of Group"),
+        ("groups", (each for each in [Group("a", "A")]), "tuple or list of Group"),
+        ("groups", [Group("g" * 256, "G")], "1 to 255 characters"),
+        ("senders", None, r"senders\(\) is None.*tuple or list of Sender"),
+        ("senders", [("a@example.com", "A")], "tuple or list of Sender"),
+        ("senders", (), None),  # its mail waits, which the doctor says
+    ],
+)
+def test_what_a_hook_tells_wrongly_stops_the_first_request(
+    hook: str, told: object, remedy: str | None
+) -> None:
+    store = host()
+    setattr(store, hook, lambda *given: told)
+    app = ready(store)
+    if remedy is None:
+        assert app.test_client().get("/join").text == "join"
+        return
+    with pytest.raises(RuntimeError, match=remedy):
+        app.test_client().get("/join")
+
+
+@pytest.mark.parametrize("hook", ["websites", "groups", "senders"])
+def test_a_hook_that_fails_is_named_at_the_first_request(hook: str) -> None:
+    app, store = bare(), host()
+    setattr(store, hook, failing)
+    Invitations(app, store)
+    fault = rf"host's {hook}\(\) failed \(LookupError: no such shelf\)"
+    with pytest.raises(RuntimeError, match=fault):
+        app.test_client().get("/join")
+
+
+def test_a_hook_that_finds_the_database_away_is_tried_at_the_next_request() -> None:
+    store, answers = host(), iter([OperationalError("ask", {}, Exception("away"))])
+
+    def groups() -> list[Group]:
+        for error in answers:
+            raise error
+        return []
+
+    store.groups = groups  # type: ignore[method-assign]
+    app = ready(store)
+    assert app.test_client().get("/join").text == "join"
+    with pytest.raises(RuntimeError, match="one Group or more"):
+        app.test_client().get("/join")
+
+
+@pytest.mark.parametrize(
+    ("config", "remedy"),
+    [
+        ({"SECRET_KEY": None}, "no SECRET_KEY, which links"),
+        ({"MAIL_DEFAULT_SENDER": ("a",)}, r"MAIL_DEFAULT_SENDER is \('a',\).*a pair of name"),
+        ({"MAIL_DEFAULT_SENDER": ()}, r"MAIL_DEFAULT_SENDER is \(\)"),
+        ({"INVITATIONS_GROUP_LIMITS": "vip: max_per_day=9"}, "no customer group vip"),
+    ],
+)
+def test_a_configuration_that_cannot_work_stops_the_first_request(
+    config: dict[str, Any], remedy: str
+) -> None:
+    app = bare(**config)
+    Invitations(app, host())
+    with pytest.raises(RuntimeError, match=remedy):
+        app.test_client().get("/join")
+
+
+@pytest.mark.parametrize("flag", ["is_staff", True, 1])
+def test_a_flag_of_staff_that_reads_nothing_is_refused(flag: Any) -> None:
+    with pytest.raises(TypeError, match=r"staff is .*Customer\.is_staff"):
+        host(staff=flag)
 
 
 def test_a_store_without_an_address_is_told_at_the_first_request() -> None:
