@@ -50,22 +50,29 @@ def examine(app: Flask) -> list[str]:
         _celery,
         _sqlite,
     )
-    for check in questions:
+    for each in questions:
         try:
-            findings += check(app)
-        except SQLAlchemyError as error:
-            findings.append(
-                f"The database cannot be used ({describe(getattr(error, 'orig', error))}):"
-                " see SQLALCHEMY_DATABASE_URI."
-            )
+            findings += each(app)
+        except Exception as error:  # one that cannot be answered keeps none of the others back
+            findings.append(_unanswered(error))
     return list(dict.fromkeys(findings))
+
+
+def _unanswered(error: Exception) -> str:
+    """Say why something could not be looked at: what is refused elsewhere says so itself."""
+    if isinstance(error, SQLAlchemyError):
+        fault = describe(getattr(error, "orig", error))
+        return f"The database cannot be used ({fault}): see SQLALCHEMY_DATABASE_URI."
+    if isinstance(error, RuntimeError):
+        return str(error)
+    return f"Not all could be looked at ({type(error).__name__}: {error})."
 
 
 def notices() -> list[str]:
     """Return what somebody may want so, and no faults: what keeps customers from inviting, that
     mail is held, and that nobody is told of faults.
 
-    Nothing where the database cannot be asked, which :func:`examine` says.
+    Nothing where database or host cannot be asked, which :func:`examine` says.
     """
     found: dict[str, list[str]] = {}
     try:
@@ -73,7 +80,7 @@ def notices() -> list[str]:
             for each in explain(session(), Question(view)):
                 found.setdefault(_notice(each), []).append(view.code)
         settings = settings_of(store_view(""))
-    except SQLAlchemyError:
+    except (SQLAlchemyError, RuntimeError):
         return []
     said = [f"{text} (store views: {', '.join(codes)})" for text, codes in found.items()]
     said += [HELD] if settings.hold_outbox else []

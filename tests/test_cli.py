@@ -7,14 +7,16 @@ import subprocess
 import sys
 from collections.abc import Callable
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 import sqlalchemy as sa
 from click.testing import Result
 from jinja2 import DictLoader
 
-from invitations_plugin import migrations, searchable
+from invitations_plugin import Website, migrations, searchable
 from invitations_plugin.database import engine
+from invitations_plugin.reports import triggers
 from invitations_plugin.state import host
 
 from .support.outbox import many, queue, recipients, wait_for
@@ -283,6 +285,52 @@ def test_the_doctor_names_what_is_wrong(
         migrations.upgrade(store.app)
     assert answer.exit_code == 1, answer.output
     assert finding in answer.output
+
+
+def with_hook(hook: str, told: object) -> Callable[[Store], None]:
+    """Let one of the host's hooks tell this, or fail with it."""
+
+    def tell(*given: object) -> object:
+        if isinstance(told, Exception):
+            raise told
+        return told
+
+    def spoil(store: Store) -> None:
+        with store.app.app_context():
+            setattr(host(), hook, tell)
+
+    return spoil
+
+
+@pytest.mark.parametrize(
+    ("spoil", "finding"),
+    [
+        (with_hook("senders", None), "senders() is None, but must be a tuple or list of Sender"),
+        (with_hook("senders", LookupError("gone")), "senders() failed (LookupError: gone)"),
+        (with_hook("websites", ()), "websites() is (), but must be one Website or more"),
+        (with_hook("websites", (Website("a", "A", ()),)), "store_views of 'a' is ()"),
+        (with_hook("groups", LookupError("gone")), "groups() failed (LookupError: gone)"),
+    ],
+)
+def test_the_doctor_says_what_a_hook_tells_wrongly_and_looks_at_the_rest(
+    make_store: MakeStore, spoil: Callable[[Store], None], finding: str
+) -> None:
+    store = make_store(MAIL_PORT=1)
+    spoil(store)
+    answer = run(store, "doctor")
+    assert answer.exit_code == 1, answer.output
+    assert answer.output.count(finding) == 1
+    assert "The mail server cannot be used" in answer.output
+
+
+def test_the_doctor_survives_what_nobody_thought_of(
+    make_store: MakeStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = make_store(MAIL_PORT=1)
+    monkeypatch.setattr(triggers, "exist", Mock(side_effect=KeyError("shelf")))
+    answer = run(store, "doctor")
+    assert "Not all could be looked at (KeyError: 'shelf')." in answer.output
+    assert "The mail server cannot be used" in answer.output
 
 
 @pytest.mark.parametrize(
