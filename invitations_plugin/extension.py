@@ -42,6 +42,7 @@ CONFIG: dict[str, tuple[Any, str]] = {
     "METRICS_TOKEN": (None, "Who shows it may read the metrics; without it nobody may."),
 }
 SHORTEST_KEY = 32
+LONGEST_TIMEOUT = 3600  # seconds
 DRIVERS = ("thread", "celery", "none")
 
 
@@ -92,10 +93,10 @@ class Invitations:
         if "sqlalchemy" not in app.extensions:
             raise RuntimeError("Invitations needs Flask-SQLAlchemy: call db.init_app(app) first.")
         _load_config(app)
+        _choose_bind(app)
         app.extensions["invitations"] = State(
             app, store, load_defaults(app), _hash_key(app), acceptance=self.acceptance
         )
-        _choose_bind(app)
         init_babel(app)
         init_registration(app, store)
         self._mount_pages(app)
@@ -126,6 +127,7 @@ def _load_config(app: Flask) -> None:
     if app.config["INVITATIONS_DELIVERY"] not in DRIVERS:
         raise RuntimeError("INVITATIONS_DELIVERY may be 'thread', 'celery' or 'none'.")
     app.config["INVITATIONS_DELIVERY_THREADS"] = _read_threads(app)
+    app.config["INVITATIONS_SMTP_TIMEOUT"] = _read_seconds(app, "INVITATIONS_SMTP_TIMEOUT")
     app.config["INVITATIONS_RETURN_PATH"] = _read_address(app, "INVITATIONS_RETURN_PATH")
 
 
@@ -142,6 +144,20 @@ def _read_threads(app: Flask) -> int:
     raise RuntimeError(
         f"INVITATIONS_DELIVERY_THREADS is {given!r}, but must be a number from 1 to {MOST_THREADS}."
     )
+
+
+def _read_seconds(app: Flask, key: str) -> float:
+    given = app.config[key]
+    try:
+        seconds = float(given)
+    except (TypeError, ValueError, OverflowError):
+        seconds = 0.0
+    if isinstance(given, bool) or not 0 < seconds <= LONGEST_TIMEOUT:
+        raise RuntimeError(
+            f"{key} is {given!r}, but must be a number of seconds above 0 and up to"
+            f" {LONGEST_TIMEOUT}."
+        )
+    return seconds
 
 
 def _read_address(app: Flask, key: str) -> str | None:
@@ -170,7 +186,14 @@ def _hash_key(app: Flask) -> bytes:
 
 def _choose_bind(app: Flask) -> None:
     """Use the bind of the customers; one a process, for the tables are one."""
-    key = app.config["INVITATIONS_BIND_KEY"]
+    key = app.config["INVITATIONS_BIND_KEY"] = app.config["INVITATIONS_BIND_KEY"] or None
+    with app.app_context():
+        binds = app.extensions["sqlalchemy"].engines
+    if key not in binds:
+        known = ", ".join(sorted(repr(each) for each in binds if each is not None)) or "none"
+        raise RuntimeError(
+            f"INVITATIONS_BIND_KEY is {key!r}, but SQLALCHEMY_BINDS has no such bind: {known}."
+        )
     info = Base.metadata.info
     if info.setdefault("bind_key", key) != key:
         raise RuntimeError(

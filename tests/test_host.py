@@ -234,6 +234,30 @@ def test_a_configuration_that_cannot_work_stops_the_first_request(
         app.test_client().get("/join")
 
 
+def test_a_bind_that_is_not_there_is_refused() -> None:
+    with pytest.raises(RuntimeError, match=r"BIND_KEY is 'nope'.*SQLALCHEMY_BINDS.*: 'shop'"):
+        Invitations(
+            bare(INVITATIONS_BIND_KEY="nope", SQLALCHEMY_BINDS={"shop": "sqlite://"}), host()
+        )
+
+
+def test_an_empty_bind_is_the_default_one() -> None:
+    Invitations(bare(INVITATIONS_BIND_KEY=""), host())
+
+
+@pytest.mark.parametrize("seconds", ["abc", "", 0, -1, "1e400", "nan", None, True, 3601, []])
+def test_a_timeout_that_is_no_number_of_seconds_is_refused(seconds: Any) -> None:
+    with pytest.raises(RuntimeError, match=r"SMTP_TIMEOUT is .* seconds above 0 and up to 3600"):
+        Invitations(bare(INVITATIONS_SMTP_TIMEOUT=seconds), host())
+
+
+@pytest.mark.parametrize("seconds", ["0.3", 30, " 5 "])
+def test_a_timeout_is_read_as_seconds(seconds: Any) -> None:
+    app = bare(INVITATIONS_SMTP_TIMEOUT=seconds)
+    Invitations(app, host())
+    assert app.config["INVITATIONS_SMTP_TIMEOUT"] == float(seconds)
+
+
 @pytest.mark.parametrize("flag", ["is_staff", True, 1])
 def test_a_flag_of_staff_that_reads_nothing_is_refused(flag: Any) -> None:
     with pytest.raises(TypeError, match=r"staff is .*Customer\.is_staff"):
