@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from datetime import date, datetime, time
 from typing import Any
 
 import sqlalchemy as sa
 
-from .clock import as_kept
+from .clock import as_kept, now
 from .database import session
 from .lifecycle import ERASED
 from .limits import Inviter
@@ -17,15 +18,53 @@ from .text import clean_line
 
 
 def as_inviter(customer: Any) -> Inviter:
-    """Return a customer as the plugin keeps one who invites."""
+    """Return a customer as the plugin keeps one who invites.
+
+    :raises TypeError: where the store tells of the customer what it must not.
+    """
     store = host()
-    since = store.customer_since(customer)
     return Inviter(
-        store.key(customer),
-        store.email(customer),
-        clean_line(store.name(customer)),
-        as_kept(since) if since is not None else None,
+        key_of(customer),
+        _text("email", store.email(customer)),
+        clean_line(_text("name", store.name(customer) or "")),
+        _since(store.customer_since(customer)),
     )
+
+
+def key_of(customer: Any) -> str:
+    """Return what the store knows a customer by.
+
+    :raises TypeError: for what is no string: nobody would be found by it.
+    """
+    return _text("key", host().key(customer))
+
+
+def group_of(customer: Any) -> str:
+    """Return the code of a customer's group.
+
+    :raises TypeError: for what is no string.
+    """
+    return _text("group", host().group(customer))
+
+
+def _text(hook: str, told: object) -> str:
+    if isinstance(told, str):
+        return told
+    raise TypeError(f"Host.{hook}() must return a string, not {type(told).__name__}")
+
+
+def _since(told: object) -> datetime | None:
+    """Return when an account was made: a day begins at midnight, and nobody comes from the future.
+
+    :raises TypeError: for what is no date.
+    """
+    if told is None:
+        return None
+    if not isinstance(told, date):
+        kind = type(told).__name__
+        raise TypeError(f"Host.customer_since() must return a datetime or None, not {kind}")
+    moment = told if isinstance(told, datetime) else datetime.combine(told, time())
+    return min(as_kept(moment), now())
 
 
 def has_account(row: Invitation) -> bool:

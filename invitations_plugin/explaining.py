@@ -9,7 +9,7 @@ from typing import Any, Final
 from sqlalchemy.orm import Session
 
 from . import limits
-from .accounts import as_inviter
+from .accounts import as_inviter, group_of
 from .addresses import Address, keyed_hash
 from .host import StoreView
 from .i18n import format_date, format_datetime, format_number, gettext
@@ -71,7 +71,7 @@ def explain(session: Session, question: Question) -> list[Finding]:
     """Return every rule that stands in the way now, the widest first; nothing is written."""
     settings, group = settings_of(question.view), ""
     if question.customer is not None:
-        group = host().group(question.customer)
+        group = group_of(question.customer)
         settings = settings.of_group(group)
     inviter = as_inviter(question.customer) if question.customer is not None else None
     said = [

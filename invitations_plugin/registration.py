@@ -15,7 +15,7 @@ from flask import Flask, Response, current_app, g, has_request_context
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import ORMExecuteState, Session
 
-from .accounts import gone_accounts
+from .accounts import gone_accounts, key_of
 from .admission import (
     check,
     check_captcha,
@@ -122,7 +122,7 @@ def _before_flush(session: Session, context: Any, instances: Any) -> None:
     """Refuse a customer who may not be created; put the invited one into the group."""
     for each in _deleted_customers(session):
         store = host()
-        forget_customer(session, store.key(each), (store.email(each), store.name(each)))
+        forget_customer(session, key_of(each), (store.email(each), store.name(each)))
     customers = _customers_in(session.new)
     if not customers:
         return
@@ -219,7 +219,7 @@ def _assign_group_unlinked(customer: Any, row: Invitation) -> None:
 
 
 def _accept(session: Session, customer: Any, row: Invitation, *, reason: str | None = None) -> None:
-    number, key = row.id, host().key(customer)
+    number, key = row.id, key_of(customer)
     try:
         accept_row(session, row, key, gone=gone_accounts(row), reason=reason)
     except LifecycleError as error:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import inspect
 import uuid
+from datetime import UTC, date, datetime, timedelta, timezone
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import time_machine
 from flask import Blueprint, Flask
 from flask_login import LoginManager
 from flask_sqlalchemy import SQLAlchemy
@@ -22,6 +24,8 @@ from invitations_plugin import (
     Website,
     upgrade,
 )
+from invitations_plugin.accounts import as_inviter, group_of
+from invitations_plugin.limits import Inviter
 
 from .second_host import app as second_app
 from .second_host.forms import JoinForm
@@ -480,3 +484,59 @@ def test_a_customer_s_page_is_found_whatever_its_argument_is_called() -> None:
 def test_a_store_that_names_no_page_of_a_customer_has_none() -> None:
     assert Host().customer_url(None) is None
     assert host().customer_url(None) is None
+
+
+def telling(**told: Any) -> Flask:
+    """Make an app whose host tells these things of every customer."""
+    app, store = bare(), host()
+    hooks = {"key": "7", "email": ANNA, "name": "Anna", "customer_since": None} | told
+    for hook, answer in hooks.items():
+        setattr(store, hook, lambda customer, answer=answer: answer)
+    Invitations(app, store)
+    return app
+
+
+@pytest.mark.parametrize(
+    ("hook", "told", "fault"),
+    [
+        ("key", 7, r"Host\.key\(\) must return a string, not int"),
+        ("key", None, r"Host\.key\(\) must return a string, not NoneType"),
+        ("email", None, r"Host\.email\(\) must return a string, not NoneType"),
+        ("name", 7, r"Host\.name\(\) must return a string, not int"),
+        ("customer_since", "2026-03-01", r"Host\.customer_since\(\) must return .*, not str"),
+    ],
+)
+def test_what_is_told_wrongly_of_a_customer_is_named(hook: str, told: Any, fault: str) -> None:
+    with telling(**{hook: told}).app_context(), pytest.raises(TypeError, match=fault):
+        as_inviter(None)
+
+
+@pytest.mark.parametrize("told", [None, 7, Group("vip", "VIP")])
+def test_a_group_that_is_no_code_is_named(told: Any) -> None:
+    with (
+        telling(group=told).app_context(),
+        pytest.raises(TypeError, match=r"Host\.group\(\) must return a string"),
+    ):
+        group_of(None)
+
+
+def test_a_customer_without_a_name_is_called_nothing() -> None:
+    with telling(name=None).app_context():
+        assert as_inviter(None) == Inviter("7", ANNA, "", None)
+
+
+@pytest.mark.parametrize(
+    ("told", "since"),
+    [
+        (datetime(2026, 3, 1, 12), datetime(2026, 3, 1, 12)),
+        (datetime(2026, 3, 1, 12, tzinfo=timezone(timedelta(hours=2))), datetime(2026, 3, 1, 10)),
+        (date(2026, 3, 1), datetime(2026, 3, 1)),
+        (datetime.max, datetime(2026, 3, 2)),  # nobody comes from the future
+    ],
+)
+def test_an_account_is_as_old_as_the_store_says(told: Any, since: datetime) -> None:
+    with (
+        time_machine.travel(datetime(2026, 3, 2, tzinfo=UTC), tick=False),
+        telling(customer_since=told).app_context(),
+    ):
+        assert as_inviter(None).since == since

@@ -7,7 +7,7 @@ from typing import Any
 
 from flask import Blueprint, Response, abort, g, request, url_for
 
-from ..accounts import as_inviter
+from ..accounts import as_inviter, group_of
 from ..addresses import Address
 from ..database import Busy, atomically, session
 from ..digits import whole_number
@@ -51,7 +51,7 @@ def admit() -> Response | None:
     customer = host().current_customer()
     if customer is None:
         return abort(403) if host().is_signed_in() else sign_in_first(host(), "invitations.index")
-    g.inv_group = host().group(customer)
+    g.inv_group = group_of(customer)
     g.inv_settings = settings.of_group(g.inv_group)
     g.inv_inviter = as_inviter(customer)
     may = host().may_invite(customer)
