@@ -172,11 +172,15 @@ def _read_address(app: Flask, key: str) -> str | None:
 
 def _hash_key(app: Flask) -> bytes:
     """Return the key of the address hashes; outside debug and tests a weak one is refused."""
-    key = app.config["INVITATIONS_HASH_KEY"] or ""
-    if len(key) >= SHORTEST_KEY:
-        return str(key).encode()
+    given = app.config["INVITATIONS_HASH_KEY"] or ""
+    if not isinstance(given, (str, bytes)):
+        kind = type(given).__name__
+        raise RuntimeError(f"INVITATIONS_HASH_KEY must be a text or bytes, but is of type {kind}.")
+    key = given.encode() if isinstance(given, str) else given
+    if len(given) >= SHORTEST_KEY:
+        return key
     if app.debug or app.testing:
-        return f"{app.secret_key!r}:{key}".encode()
+        return f"{app.secret_key!r}:".encode() + key
     raise RuntimeError(
         "Set INVITATIONS_HASH_KEY to 32 random characters or more and never change it: it"
         " keeps addresses unique after they are purged. One is made by"

@@ -98,8 +98,17 @@ def test_a_weak_hash_key_is_refused_outside_of_tests(key: str | None) -> None:
         Invitations(bare(TESTING=False, INVITATIONS_HASH_KEY=key), host())
 
 
-def test_a_good_hash_key_is_taken() -> None:
-    Invitations(bare(TESTING=False, INVITATIONS_HASH_KEY="x" * 32), host())
+@pytest.mark.parametrize("key", ["x" * 32, b"x" * 32])
+def test_a_good_hash_key_is_taken_as_it_is(key: str | bytes) -> None:
+    app = bare(TESTING=False, INVITATIONS_HASH_KEY=key)
+    Invitations(app, host())
+    assert app.extensions["invitations"].hash_key == b"x" * 32
+
+
+@pytest.mark.parametrize("key", [10**40, ["x"] * 32, bytearray(32)])
+def test_a_hash_key_that_is_no_text_is_refused(key: Any) -> None:
+    with pytest.raises(RuntimeError, match="HASH_KEY must be a text or bytes, but is of type"):
+        Invitations(bare(TESTING=False, INVITATIONS_HASH_KEY=key), host())
 
 
 def test_an_unknown_way_to_accept_is_refused() -> None:
