@@ -19,12 +19,13 @@ from wtforms.form import FormMeta
 from .configuring import check_groups
 from .host import FlaskLoginHost, Group, Host, Sender, StoreView, Website, arguments_of
 from .i18n import parse_locale
-from .links import base_url
+from .links import INVITATION, base_url, sign
 from .rendering import layout
 from .settings import BadSetting
 from .state import host, state
 
 T = TypeVar("T")
+Check = Callable[[Host], object]
 
 CODE: Final = 64  # characters of a code, as the tables keep it
 GROUP_CODE: Final = 255
@@ -40,9 +41,18 @@ def check_host(app: Flask) -> None:
         raise RuntimeError(fault)
 
 
-def faults(app: Flask) -> Iterator[str]:
+def check_mail(app: Flask) -> None:
+    """Find what no mail could be made with, as where a worker has another environment.
+
+    :raises RuntimeError: naming what is wrong and what to do.
+    """
+    for fault in faults(app, FOR_MAIL):
+        raise RuntimeError(fault)
+
+
+def faults(app: Flask, checks: Sequence[Check] | None = None) -> Iterator[str]:
     """Yield what would fail later, in words for whoever mounts the plugin."""
-    for check in CHECKS:
+    for check in checks or CHECKS:
         try:
             check(host())
         except RuntimeError as error:
@@ -121,11 +131,7 @@ def _check_codes(hook: str, codes: Sequence[object], longest: int = CODE) -> Non
 
 
 def _check_secret_key(store: Host) -> None:
-    if not current_app.secret_key:
-        raise RuntimeError(
-            "There is no SECRET_KEY, which links in mail are signed with: give the store and each"
-            " of its workers the same one."
-        )
+    sign("", INVITATION)
 
 
 def _check_hooks(store: Host) -> None:
@@ -243,7 +249,8 @@ def _check_senders(store: Host) -> None:
         _check_codes("senders", [sender.code for sender in senders(view)])
 
 
-CHECKS: Final[tuple[Callable[[Host], object], ...]] = (
+FOR_MAIL: Final[tuple[Check, ...]] = (_check_secret_key, _check_websites, _check_views)
+CHECKS: Final[tuple[Check, ...]] = (
     _check_secret_key,
     _check_hooks,
     _check_model,

@@ -9,9 +9,10 @@ import click
 from alembic.util import CommandError
 from flask import current_app
 from flask.cli import AppGroup
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from . import delivery, holding, jobs, migrations
+from .checks import check_mail
 from .cli_export import export
 from .database import Busy, atomically, session
 from .doctor import HELD, examine, notices
@@ -74,6 +75,7 @@ def downgrade(revision: str) -> None:
 @click.option("--limit", type=click.IntRange(1), help="Send at most this many messages.")
 def deliver(limit: int | None) -> None:
     """Do what is due now: mass actions, mail, figures. Exit code 1 when the server is away."""
+    _check_mail()
     heart = Heart(COMMAND)
     jobs.run_all()
     done = delivery.deliver(limit)
@@ -118,6 +120,7 @@ def release(park: bool) -> None:
 )
 def worker(threads: int | None) -> None:
     """Send mail and do mass actions until told to stop (SIGTERM, Ctrl-C)."""
+    _check_mail()
     chosen = threads or current_app.config["INVITATIONS_DELIVERY_THREADS"]
     clock = Clock(current_app._get_current_object(), chosen)  # type: ignore[attr-defined]
 
@@ -133,6 +136,19 @@ def worker(threads: int | None) -> None:
     clock.run()
     signal.setitimer(signal.ITIMER_REAL, 0)
     click.echo("The worker has ended.")
+
+
+def _check_mail() -> None:
+    """Refuse to begin with what no mail can be made with; a database that is away may come.
+
+    :raises click.ClickException: naming it.
+    """
+    try:
+        check_mail(current_app)
+    except RuntimeError as error:
+        raise click.ClickException(str(error)) from error
+    except SQLAlchemyError:
+        session().rollback()
 
 
 def _give_up_waiting(number: int, frame: Any) -> None:

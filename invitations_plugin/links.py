@@ -27,7 +27,15 @@ class BadLink(ValueError):
 
 
 def _signer(purpose: str) -> Signer:
-    """Sign with the newest key, read with the fallback keys too."""
+    """Sign with the newest key, read with the fallback keys too.
+
+    :raises RuntimeError: where the app has no key.
+    """
+    if not current_app.secret_key:
+        raise RuntimeError(
+            "There is no SECRET_KEY, which links in mail are signed with: give the store and each"
+            " of its workers the same one."
+        )
     older = reversed(current_app.config.get("SECRET_KEY_FALLBACKS") or [])
     return _signer_with((*older, current_app.secret_key), purpose)
 

@@ -16,6 +16,7 @@ from jinja2 import DictLoader
 
 from invitations_plugin import Website, migrations, searchable
 from invitations_plugin.database import engine
+from invitations_plugin.links import INVITATION, sign
 from invitations_plugin.reports import triggers
 from invitations_plugin.state import host
 
@@ -93,6 +94,24 @@ def test_a_command_without_tables_says_so_in_one_line(store: Store) -> None:
     assert answer.exit_code == 1
     assert answer.output.startswith("Error: The database refused (")
     assert "flask invitations doctor" in answer.output
+
+
+@pytest.mark.parametrize("command", ["deliver", "worker"])
+def test_who_sends_mail_without_the_key_of_links_says_so_and_sends_none(
+    store: Store, sink: Sink, command: str
+) -> None:
+    queue(store, *many(1))
+    store.app.secret_key = None
+    answer = run(store, command)
+    assert (answer.exit_code, len(answer.output.splitlines())) == (1, 1)
+    assert "There is no SECRET_KEY" in answer.output
+    assert (sink.mails, [each.tries for each in store.outbox()]) == ([], [0])
+
+
+def test_a_link_without_a_key_says_what_is_missing(store: Store) -> None:
+    store.app.secret_key = None
+    with store.app.app_context(), pytest.raises(RuntimeError, match="There is no SECRET_KEY"):
+        sign("abc", INVITATION)
 
 
 def test_expire_marks_what_has_ended(store: Store) -> None:
