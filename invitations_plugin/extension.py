@@ -88,8 +88,11 @@ class Invitations:
         store = host or self.host
         if "invitations" in app.extensions:
             raise RuntimeError("Invitations is mounted into this app already; mount it once.")
-        if store is None:
-            raise RuntimeError("Invitations needs a host: Invitations(app, FlaskLoginHost(...)).")
+        if not isinstance(store, Host):
+            given = "" if store is None else f", which {store!r} is not"
+            raise RuntimeError(
+                f"Invitations needs a host: Invitations(app, FlaskLoginHost(...)){given}."
+            )
         if "sqlalchemy" not in app.extensions:
             raise RuntimeError("Invitations needs Flask-SQLAlchemy: call db.init_app(app) first.")
         _load_config(app)

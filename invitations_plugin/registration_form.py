@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from flask import current_app, has_request_context
+from wtforms.form import BaseForm
 
 from .admission import captcha_error, current_settings, is_door, is_invited
 from .held import held, is_unsafe
@@ -17,7 +18,14 @@ def teach(form_class: type[Any]) -> None:
     """Let the store's own form fill in the invited address and refuse another one.
 
     The class is taught once a process, and acts only on the current app's registration.
+
+    :raises RuntimeError: for what is no form of WTForms.
     """
+    if not isinstance(form_class, type) or not issubclass(form_class, BaseForm):
+        raise RuntimeError(
+            f"The host's registration_form is {form_class!r}, but must be a form class of WTForms,"
+            " or None."
+        )
     if getattr(form_class, "_invitations_taught", False):
         return
     process, validate = form_class.process, form_class.validate

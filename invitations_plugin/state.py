@@ -36,6 +36,17 @@ class State:
     ask_after: float = 0.0  # when a store that could not tell of purchases is asked again
 
 
+def state_in(app: Flask, asked: str) -> State:
+    """Return an app's state for a function that is called with the app, by that one's name.
+
+    :raises RuntimeError: when the plugin is not mounted.
+    """
+    mounted: State | None = app.extensions.get("invitations")
+    if mounted is None:
+        raise RuntimeError(f"Mount Invitations into the app before {asked}(app).")
+    return mounted
+
+
 def state() -> State:
     """Return the current app's state."""
     found: State = current_app.extensions["invitations"]

@@ -25,7 +25,7 @@ from .models import Invitation
 from .purging import purge_due
 from .reports import keeping
 from .settings import forget as forget_settings
-from .state import State
+from .state import state_in
 from .throttle import forget
 from .turns import forget_turns
 
@@ -218,8 +218,10 @@ def start_delivery(app: Flask) -> None:
     """Start the delivery in this process, once, where the app wants it here.
 
     The first request does it too; a server that starts with mail waiting need not wait.
+
+    :raises RuntimeError: when the plugin is not mounted.
     """
-    mounted: State = app.extensions["invitations"]
+    mounted = state_in(app, "start_delivery")
     if mounted.app.config["INVITATIONS_DELIVERY"] != "thread":
         return
     if mounted.thread is not None and mounted.thread.is_alive:

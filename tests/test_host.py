@@ -22,6 +22,7 @@ from invitations_plugin import (
     Invitations,
     StoreView,
     Website,
+    start_delivery,
     upgrade,
 )
 from invitations_plugin.accounts import as_inviter, group_of
@@ -85,6 +86,24 @@ def test_mounting_twice_is_refused() -> None:
 def test_mounting_without_a_host_is_refused() -> None:
     with pytest.raises(RuntimeError, match=r"FlaskLoginHost\("):
         Invitations(bare())
+
+
+@pytest.mark.parametrize("wrong", [FlaskLoginHost, Member, "host"])
+def test_mounting_what_is_no_host_is_refused(wrong: Any) -> None:
+    with pytest.raises(RuntimeError, match=r"FlaskLoginHost\(\.\.\.\)\), which .* is not"):
+        Invitations(bare(), wrong)
+
+
+@pytest.mark.parametrize("form", [Member, "JoinForm", JoinForm.process])
+def test_a_form_that_is_none_is_refused(form: Any) -> None:
+    with pytest.raises(RuntimeError, match=r"registration_form is .*a form class of WTForms"):
+        Invitations(bare(), host(form=form))
+
+
+@pytest.mark.parametrize("call", [start_delivery, upgrade])
+def test_what_wants_the_plugin_mounted_says_so(call: Any) -> None:
+    with pytest.raises(RuntimeError, match=rf"Mount .* before {call.__name__}\(app\)"):
+        call(bare())
 
 
 def test_mounting_without_a_database_is_refused() -> None:

@@ -17,13 +17,18 @@ from .. import searchable
 from ..database import engine
 from ..models import Base
 from ..reports.bulk import mend
+from ..state import state_in
 
 VERSION_TABLE = "invitations_alembic_version"
 PREFIX = "invitations_"
 
 
 def upgrade(app: Flask, revision: str = "head") -> None:
-    """Create the plugin's tables in the store's database, or bring them up to date."""
+    """Create the plugin's tables in the store's database, or bring them up to date.
+
+    :raises RuntimeError: when the plugin is not mounted.
+    """
+    state_in(app, "upgrade")
     _run(app, lambda config: command.upgrade(config, revision))
     if revision == "head":
         with app.app_context(), engine().begin() as connection:
