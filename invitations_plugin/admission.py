@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from flask import g, request
+from flask_babel import LazyString
 
 from .addresses import BadAddress, parse_address
 from .database import session
 from .held import find_unlinked, held, is_unsafe
+from .i18n import gettext
 from .models import Invitation
 from .refusals import AddressMismatch, CaptchaFailed, InvitationRequired
 from .settings import BY_INVITATION_ONLY, IGNORE, INVITED_ADDRESS_ONLY, Settings
@@ -77,9 +79,26 @@ def captcha_error() -> str | None:
     """Ask the store's CAPTCHA, once for a form that is sent: most can be read only once."""
     if "invitations_captcha" not in g:
         is_asked = is_unsafe() and not host().is_staff()
-        g.invitations_captcha = host().captcha() if is_asked else None
+        g.invitations_captcha = _reason(host().captcha()) if is_asked else None
     reason: str | None = g.invitations_captcha
     return reason
+
+
+def _reason(told: object) -> str | None:
+    """Return why a CAPTCHA does not pass, in words of ours where the store has none.
+
+    Whoever hands on what a CAPTCHA's library returns says True where it passes.
+
+    :raises TypeError: for what is no answer.
+    """
+    if told is None or told is True:
+        return None
+    if told is False or isinstance(told, (str, LazyString)):
+        return (told and str(told).strip()) or gettext("No account was created yet")
+    raise TypeError(
+        f"Host.captcha() must return None or True where it passes, or a text that says why not,"
+        f" but returned {told!r}"
+    )
 
 
 def check_uninvited() -> None:

@@ -217,12 +217,12 @@ class Host:
         """Return the orders of these customers, for the conversions report."""
         return ()
 
-    def captcha(self) -> str | None:
+    def captcha(self) -> str | bool | None:
         """Return why this registration's CAPTCHA does not pass, in the reader's language.
 
-        None where it does. It is asked once for each POST to a registration endpoint, with
-        a link or without; staff are not asked. The form shows the answer at
-        :attr:`captcha_field`, or at the address where it has no such field.
+        None (or True) where it does; False refuses in words of ours. It is asked once for each
+        POST to a registration endpoint, with a link or without; staff are not asked. The form
+        shows the answer at :attr:`captcha_field`, or at the address where it has no such field.
         """
         return None
 

@@ -11,6 +11,7 @@ import pytest
 import sqlalchemy as sa
 from flask import Flask, request
 from flask import session as cookie
+from flask_babel import lazy_gettext
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 from werkzeug.test import TestResponse
@@ -647,6 +648,37 @@ def test_the_error_stands_at_the_captcha_s_own_field(
     monkeypatch.setattr(host, "captcha_field", "name")
     page = Page(store.register(store.visitor(), ANNA))
     assert (page.error("name"), page.error("email")) == ("Not so.", "")
+
+
+@pytest.mark.parametrize(
+    ("told", "shown"),
+    [
+        (False, "No account was created yet"),
+        (" ", "No account was created yet"),
+        (lazy_gettext("Not so."), "Not so."),
+    ],
+)
+def test_a_captcha_without_words_does_not_pass_in_words_of_ours(
+    store: Store, monkeypatch: pytest.MonkeyPatch, told: Any, shown: str
+) -> None:
+    monkeypatch.setattr(store.app.extensions["invitations"].host, "captcha", lambda: told)
+    assert Page(store.register(store.visitor(), ANNA)).error("email") == shown
+    assert ANNA not in store.customer_emails()
+
+
+def test_a_captcha_that_is_true_passes(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store.app.extensions["invitations"].host, "captcha", lambda: True)
+    assert store.register(store.visitor(), ANNA).status_code == 302
+    assert ANNA in store.customer_emails()
+
+
+@pytest.mark.parametrize("told", [0, 1, ["wrong"], {"success": True}])
+def test_a_captcha_that_tells_anything_else_is_named(
+    store: Store, monkeypatch: pytest.MonkeyPatch, told: Any
+) -> None:
+    monkeypatch.setattr(store.app.extensions["invitations"].host, "captcha", lambda: told)
+    with pytest.raises(TypeError, match=r"Host\.captcha\(\) must return None or True"):
+        store.register(store.visitor(), ANNA)
 
 
 def test_a_door_without_the_form_answers_a_failed_captcha_with_a_page(
