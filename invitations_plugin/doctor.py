@@ -19,10 +19,10 @@ from . import (
     watch,
     watch_words,
 )
-from .database import engine, session
+from .database import engine, let_go, session
 from .explaining import Finding, Question, explain
 from .mail import template_choices
-from .reports import triggers
+from .reports import purchases, triggers
 from .senders import faults, usable
 from .settings import SPECS, Settings
 from .smtp import Unreachable, connect, describe
@@ -47,6 +47,7 @@ def examine(app: Flask) -> list[str]:
         _server,
         _circuit,
         _mail_that_waits,
+        _purchases,
         _celery,
         _sqlite,
     )
@@ -61,6 +62,7 @@ def examine(app: Flask) -> list[str]:
 def _unanswered(error: Exception) -> str:
     """Say why something could not be looked at: what is refused elsewhere says so itself."""
     if isinstance(error, SQLAlchemyError):
+        let_go()  # PostgreSQL answers nothing more in a transaction that failed
         fault = describe(getattr(error, "orig", error))
         return f"The database cannot be used ({fault}): see SQLALCHEMY_DATABASE_URI."
     if isinstance(error, RuntimeError):
@@ -190,6 +192,20 @@ def _mail_that_waits(app: Flask) -> Iterator[str]:
     yield from watch_words.findings(watch.look(session()), backlog.parked(session()))
     if app.config["INVITATIONS_METRICS_TOKEN"] and not metrics.is_available():
         yield f"{metrics.MISSING}."
+
+
+def _purchases(app: Flask) -> Iterator[str]:
+    if migrations.current(app) != migrations.newest():
+        return
+    try:
+        purchases.try_next(session())
+    except SQLAlchemyError:
+        raise
+    except Exception as error:
+        yield (
+            f"The host's purchases() failed ({type(error).__name__}: {error}), so what the reports"
+            " say of purchases stays as it is."
+        )
 
 
 def _celery(app: Flask) -> Iterator[str]:

@@ -12,6 +12,7 @@ import pytest
 import sqlalchemy as sa
 
 from invitations_plugin import Purchase
+from invitations_plugin.doctor import examine
 from invitations_plugin.host import Host
 from invitations_plugin.models import Invitation
 from invitations_plugin.reports import (
@@ -168,6 +169,40 @@ def test_a_store_that_cannot_tell_stops_nothing_and_is_asked_later(
     assert len(asked) == 1
     assert "purchases cannot be read" in caplog.text
     assert sold(store).report.totals == Counts(1, 1, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("amount", "kept"), [(0.1, "0.1"), (19.99, "19.99"), (7, "7"), ("1.25", "1.25")]
+)
+def test_orders_are_read_however_the_store_keeps_key_and_amount(
+    store: Store, monkeypatch: pytest.MonkeyPatch, amount: Any, kept: str
+) -> None:
+    accepted(store, "seven", customer_key="7")
+    order = Purchase(7, DAY + HOUR * 2, amount, "EUR")  # type: ignore[arg-type]
+    with store.session():
+        monkeypatch.setattr(host(), "purchases", lambda keys: [order], raising=False)
+        one_round(store)
+    assert sold(store).totals == [Money("EUR", 1, Decimal(kept))]
+
+
+@pytest.mark.parametrize(
+    ("told", "fault"),
+    [
+        (None, "purchases() failed (TypeError: 'NoneType' object is not iterable)"),
+        ([Purchase("ann", DAY, Decimal(1), None)], "purchases() failed (TypeError: "),  # type: ignore[arg-type]
+        ([], None),
+    ],
+)
+def test_the_doctor_says_that_purchases_cannot_be_read(
+    store: Store, monkeypatch: pytest.MonkeyPatch, told: Any, fault: str | None
+) -> None:
+    accepted(store, "ann", hours=0)
+    with store.session():
+        monkeypatch.setattr(host(), "purchases", lambda keys: told, raising=False)
+        assert keeping.keep()
+        found = [each for each in examine(store.app) if "purchases()" in each]
+    assert len(found) == (fault is not None)
+    assert all(fault in each for each in found if fault is not None)
 
 
 def test_a_store_without_purchases_says_so(make_store: MakeStore) -> None:

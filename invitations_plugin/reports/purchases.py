@@ -49,7 +49,8 @@ class _Bought:
 
     def add(self, order: Purchase) -> None:
         self.orders += 1
-        self.amount += int((order.amount * PARTS).to_integral_value())
+        amount = Decimal(str(order.amount))  # a float says what it means only as it is written
+        self.amount += int((amount * PARTS).to_integral_value())
         self.first_at = min(self.first_at, as_kept(order.at))
 
 
@@ -103,12 +104,8 @@ def ask_next(db: Session) -> None:
     take_turn(db, STATE)
     if not _is_due(db):  # somebody else ended the round meanwhile
         return
-    reached = _read_state(db)
-    position = reached.position if reached is not None else 0
-    columns = (I.id, I.customer_key, I.sent_at, I.registered_at)
-    query = sa.select(*columns).where(I.status == Status.ACCEPTED, I.id > position)
-    rows = db.execute(query.order_by(I.id).limit(CHUNK)).all()
-    asked = {row.customer_key: row for row in rows if row.customer_key and row.sent_at}
+    rows = _next(db)
+    asked = _askable(rows)
     _keep(db, asked, _bought(asked))
     is_over = len(rows) < CHUNK
     values = {"position": 0, "done_at": now()} if is_over else {"position": rows[-1].id}
@@ -118,11 +115,30 @@ def ask_next(db: Session) -> None:
     db.execute(row.on_conflict_do_update(index_elements=[FigureState.name], set_=values))
 
 
+def try_next(db: Session) -> None:
+    """Ask for those whom the round asks for next and keep nothing: where it failed, it fails."""
+    if has_purchases():
+        _bought(_askable(_next(db)))
+
+
+def _next(db: Session) -> Sequence[Any]:
+    """Return the accepted invitations whose turn it is."""
+    reached = _read_state(db)
+    position = reached.position if reached is not None else 0
+    columns = (I.id, I.customer_key, I.sent_at, I.registered_at)
+    query = sa.select(*columns).where(I.status == Status.ACCEPTED, I.id > position)
+    return db.execute(query.order_by(I.id).limit(CHUNK)).all()
+
+
+def _askable(rows: Sequence[Any]) -> Mapping[str, Any]:
+    return {row.customer_key: row for row in rows if row.customer_key and row.sent_at}
+
+
 def _bought(asked: Mapping[str, Any]) -> Mapping[tuple[int, str], _Bought]:
     """Return what customers bought since they registered, by invitation and currency."""
     found: dict[tuple[int, str], _Bought] = defaultdict(_Bought)
     for order in host().purchases(list(asked)) if asked else ():
-        row = asked.get(order.customer_key)
+        row = asked.get(str(order.customer_key))
         if row is not None and as_kept(order.at) >= row.registered_at:
             found[row.id, order.currency[:LONGEST_CURRENCY]].add(order)
     return found
