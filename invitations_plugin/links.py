@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from functools import lru_cache
 from typing import Any
 from urllib.parse import SplitResult, quote, urlsplit
@@ -20,6 +21,7 @@ OPT_OUT = "invitations.opt-out"
 LONGEST = 200
 USUAL_PORTS = {"http": 80, "https": 443}
 UNQUOTED = "/%:@!$&'()*+,;=~"  # what may stand in a path as it is (RFC 3986)
+_NAME = re.compile(r"[a-z0-9._-]+|[0-9a-f:.]+(%[a-z0-9._-]+)?")  # a domain, IPv4, or IPv6
 
 
 class BadLink(ValueError):
@@ -80,8 +82,8 @@ def base_url(view: StoreView) -> str:
         written = _written(str(given))
         if written is None:
             raise RuntimeError(
-                f"The store's address {given!r} is not one: write it with its scheme, for"
-                " example 'https://shop.example.com'."
+                f"The store's address {given!r} is not one: write it with its scheme, and without"
+                " '?' and '#', for example 'https://shop.example.com'."
             )
         return written
     if config.get("SERVER_NAME"):
@@ -101,7 +103,9 @@ def _read(url: str) -> SplitResult | None:
         name = name if name.isascii() else parse_domain(name)
     except ValueError:
         return None
-    if not name or parts.scheme not in ("http", "https") or "@" in parts.netloc:
+    if parts.scheme not in ("http", "https") or "@" in parts.netloc or not _NAME.fullmatch(name):
+        return None
+    if parts.query or parts.fragment:  # nothing could follow them
         return None
     netloc = (f"[{name}]" if ":" in name else name) + (f":{port}" if port else "")
     return SplitResult(parts.scheme, netloc, quote(parts.path, safe=UNQUOTED).rstrip("/"), "", "")
