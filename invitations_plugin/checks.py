@@ -181,7 +181,9 @@ def _check_form(store: Host) -> None:
 
 def _check_login(store: Host) -> None:
     """Look for the endpoint of the sign-in; an address stands for itself, as in Flask-Login."""
-    page = store.login_page() if isinstance(store, FlaskLoginHost) else None
+    if not isinstance(store, FlaskLoginHost) or _is_overridden(store, "login_url", FlaskLoginHost):
+        return
+    page = store.login_page()
     if page is None or page.startswith(("/", "http://", "https://")):
         return
     if page not in current_app.view_functions:
