@@ -125,9 +125,6 @@ def _check_codes(hook: str, codes: Sequence[object], longest: int = CODE) -> Non
     for code in codes:
         if not isinstance(code, str) or not 0 < len(code) <= longest:
             raise _told(f"{hook}(): a code", code, f"a text of 1 to {longest} characters")
-    twice = sorted({str(code) for code in codes if codes.count(code) > 1})
-    if twice:
-        raise RuntimeError(f"The host's {hook}() has a code twice: {', '.join(twice)}.")
 
 
 def _check_secret_key(store: Host) -> None:
@@ -204,8 +201,11 @@ def _check_customer_page(store: Host) -> None:
 
 def _check_websites(store: Host) -> None:
     found = websites()
-    _check_codes("websites", [website.code for website in found])
-    _check_codes("websites", [view.code for view in store_views()])
+    for codes in ([site.code for site in found], [view.code for view in store_views()]):
+        _check_codes("websites", codes)
+        twice = sorted({code for code in codes if codes.count(code) > 1})
+        if twice:
+            raise RuntimeError(f"The host's websites() has a code twice: {', '.join(twice)}.")
     for website in found:
         for view in website.store_views:
             if view.website != website.code:
