@@ -439,16 +439,16 @@ def _flag_reader(flag: Any) -> Callable[[Any], bool] | None:
     """Make ``Customer.is_staff`` readable on a user, however the store declares it."""
     if flag is None:
         return None
-    if not callable(flag) and not hasattr(flag, "key") and not isinstance(flag, property):
-        raise TypeError(
-            f"staff is {flag!r}, but must be a mapped attribute such as Customer.is_staff, a"
-            " property, or a function of a user."
-        )
     if isinstance(flag, property):
         return lambda user: bool(flag.__get__(user)) if _has(user, flag) else False
     name = getattr(flag, "key", None)
     if isinstance(name, str):
         return lambda user: bool(getattr(user, name, False))
+    if not callable(flag):
+        raise TypeError(
+            f"staff is {flag!r}, but must be a mapped attribute such as Customer.is_staff, a"
+            " property, or a function of a user."
+        )
     return lambda user: bool(flag(user))
 
 

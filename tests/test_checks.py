@@ -251,7 +251,7 @@ def test_a_timeout_is_read_as_seconds(seconds: Any) -> None:
     assert app.config["INVITATIONS_SMTP_TIMEOUT"] == float(seconds)
 
 
-@pytest.mark.parametrize("flag", ["is_staff", True, 1])
+@pytest.mark.parametrize("flag", ["is_staff", True, 1, Member.username == "ada"])
 def test_a_flag_of_staff_that_reads_nothing_is_refused(flag: Any) -> None:
     with pytest.raises(TypeError, match=r"staff is .*Customer\.is_staff"):
         host(staff=flag)
