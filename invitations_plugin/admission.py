@@ -40,6 +40,13 @@ def _by_invitation_only(settings: Settings) -> bool:
     return settings.enabled and settings.registration == BY_INVITATION_ONLY
 
 
+def may_go_without() -> bool:
+    """Return whether who holds a link may register here without it, with another address."""
+    settings = current_settings()
+    is_bound = settings.registered_address == INVITED_ADDRESS_ONLY
+    return is_bound and not _by_invitation_only(settings)
+
+
 def check(customer: Any, *, is_registration: bool) -> Invitation | None:
     """Return the invitation a new customer comes by, None for one who comes without."""
     with session().no_autoflush:
@@ -51,7 +58,7 @@ def check(customer: Any, *, is_registration: bool) -> Invitation | None:
     if anything_goes or is_invited(row, host().email(customer)):
         return row
     if is_registration:
-        raise AddressMismatch(row.email or "")
+        raise AddressMismatch(row.email or "", may_go_without())
     check_uninvited()  # a guest's order, say: no registration, and no acceptance either
     return None
 

@@ -64,17 +64,17 @@ class AddressMismatch(RegistrationRefused):
     template = "storefront/mismatch.html"
     error = "address_mismatch"
 
-    def __init__(self, invited: str) -> None:
+    def __init__(self, invited: str, can_release: bool) -> None:
         super().__init__()
-        self.invited = invited
+        self.invited, self.can_release = invited, can_release
 
     def context(self) -> dict[str, Any]:
-        """Return a hint at the invited address."""
-        return {"address_hint": hint(self.invited)}
+        """Return a hint at the invited address, and whether there is a way without it."""
+        return {"address_hint": hint(self.invited), "can_release": self.can_release}
 
     def text(self) -> str:
         """Return which address is expected."""
-        return mismatch_text(self.invited)
+        return mismatch_text(self.invited, self.can_release)
 
 
 class CaptchaFailed(RegistrationRefused):
@@ -97,11 +97,15 @@ class CaptchaFailed(RegistrationRefused):
         return self.reason
 
 
-def mismatch_text(invited: str) -> str:
-    """Say which address an account made through this link has."""
+def mismatch_text(invited: str, can_release: bool) -> str:
+    """Say which address an account made through this link has, and what else can be done."""
+    if not can_release:
+        return gettext(
+            "Your invitation was sent to %(address)s. Use that address.", address=hint(invited)
+        )
     return gettext(
-        "Your invitation was sent to %(address)s. Use that address, or open the link again and"
-        " go on without the invitation.",
+        "Your invitation was sent to %(address)s. Use that address, or open the link in its"
+        " e-mail again and choose to continue without the invitation.",
         address=hint(invited),
     )
 

@@ -7,7 +7,7 @@ from typing import Any
 from flask import current_app, has_request_context
 from wtforms.form import BaseForm
 
-from .admission import captcha_error, current_settings, is_door, is_invited
+from .admission import captcha_error, current_settings, is_door, is_invited, may_go_without
 from .held import held, is_unsafe
 from .refusals import mismatch_text
 from .settings import INVITED_ADDRESS_ONLY
@@ -71,7 +71,7 @@ def _has_invited_address(form: Any) -> bool:
     if is_invited(row, field.data or ""):
         return True
     if not field.errors:
-        _add_error(field, mismatch_text(row.email or ""))
+        _add_error(field, mismatch_text(row.email or "", may_go_without()))
     return False
 
 

@@ -23,6 +23,7 @@ from invitations_plugin import (
     invitation_required,
     lifecycle,
     registration,
+    registration_form,
 )
 from invitations_plugin.database import engine, session
 from invitations_plugin.models import Invitation
@@ -36,6 +37,7 @@ from .support.stores import LIST, MakeFriend, MakeStore, Store, Visitor
 
 ANNA, BEN = "anna@example.com", "ben@example.com"
 WELCOME, CLOSED = "/invitations/welcome", "By invitation only"
+RELEASE = "/invitations/release"
 SECRETS = re.compile(r'(csrf_token" value=|X-CSRFToken": )"[^"]+"')
 
 
@@ -245,9 +247,68 @@ def test_going_on_without_the_invitation_frees_the_form(
     any_store: Store, friend: MakeFriend
 ) -> None:
     visitor = friend()
-    assert visitor.post("/invitations/release").location == any_store.register_path
+    assert visitor.post(RELEASE).location == any_store.register_path
     assert any_store.register(visitor, BEN).status_code == 302
     assert status(any_store) == "sent"
+
+
+def test_the_landing_leads_to_the_form_without_the_invitation(
+    any_store: Store, friend: MakeFriend
+) -> None:
+    visitor = friend()
+    refused = any_store.register(visitor, BEN)
+    assert "choose to continue without the invitation" in refused.text
+    landing = Page(visitor.get(WELCOME))
+    assert "Continue without the invitation" in landing.text("button")
+    assert RELEASE in landing.actions()
+    visitor.post(RELEASE)
+    assert ANNA not in visitor.get(any_store.register_path).text
+    assert any_store.register(visitor, BEN).status_code == 302
+    assert (status(any_store), BEN in any_store.customer_emails()) == ("sent", True)
+
+
+def test_who_was_invited_with_an_account_may_make_another_one(any_store: Store, sink: Sink) -> None:
+    any_store.customer().send(any_store.other_inviter)
+    any_store.deliver()
+    found = re.search(r"/invitations/[\w.-]+(?=/sign-in)", sink.mails[0].text)
+    assert found is not None
+    page = Page(any_store.visitor().get(found.group(), follow_redirects=True))
+    assert (RELEASE in page.actions(), page.link("Create an account")) == (True, None)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("registration", "invitation"), ("registered_address", "any")]
+)
+def test_nobody_is_sent_on_without_the_invitation_where_that_leads_nowhere(
+    any_store: Store, friend: MakeFriend, name: str, value: str
+) -> None:
+    any_store.setting(name, value)
+    visitor = friend()
+    assert RELEASE not in Page(visitor.get(WELCOME)).actions()
+    assert "without the invitation" not in any_store.register(visitor, BEN).text
+
+
+def test_who_is_signed_in_is_not_sent_on_to_register(
+    any_store: Store, link_for: Callable[..., str]
+) -> None:
+    link, customer = link_for(), any_store.customer()
+    assert RELEASE not in Page(customer.get(link, follow_redirects=True)).actions()
+
+
+def test_a_door_without_a_form_says_where_the_way_on_is(
+    make_store: MakeStore, sink: Sink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = make_store()
+    store.customer().send(ANNA)
+    store.deliver()
+    monkeypatch.setattr(registration_form, "_has_invited_address", lambda form: True)
+    for setting, offered in (("all", True), ("invitation", False)):
+        store.setting("registration", setting)
+        visitor = store.visitor()
+        visitor.get(sink.to(ANNA)[0].link)
+        refused = store.register(visitor, BEN)
+        assert refused.status_code == 422
+        assert (RELEASE in Page(refused).actions()) is offered
 
 
 def test_any_address_may_register_where_the_store_says_so(

@@ -8,6 +8,7 @@ from flask import Blueprint, Response, abort, g, redirect, request, url_for
 
 from ..accounts import has_account
 from ..addresses import hint
+from ..admission import may_go_without
 from ..database import Busy, atomically, session
 from ..events import announce, tell
 from ..held import find, held, held_elsewhere, held_link, hold, public_id_of, read, release
@@ -113,6 +114,7 @@ def welcome() -> Response:
         login_url=_login_url(g.inv_view),
         signed_in=signed_in,
         has_account=has_account(row),
+        can_release=not signed_in and may_go_without(),
         can_decline=row.status == Status.SENT,
     )
 
