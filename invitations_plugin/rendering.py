@@ -174,12 +174,17 @@ def redirect_to(url: str) -> Response:
 def sign_in_first(host: Host, start: str) -> Response:
     """Lead an anonymous visitor to the store's sign-in and back, or answer 401.
 
-    ``start`` is the endpoint to come back to from what cannot be repeated, a POST.
+    ``start`` is the endpoint to come back to from what can only be posted.
     """
-    is_page = request.method == "GET"
     here = request.script_root + request.full_path.rstrip("?")
-    url = host.login_url(here if is_page else url_for(start))
+    url = host.login_url(here if _can_be_shown() else url_for(start))
     return redirect_to(url) if url else make_response("", 401)
+
+
+def _can_be_shown() -> bool:
+    """Return whether this request's address is a page's, too: a form is posted to its own."""
+    adapter = current_app.create_url_adapter(request)
+    return adapter is not None and "GET" in adapter.allowed_methods()
 
 
 def add_headers(response: Response) -> Response:

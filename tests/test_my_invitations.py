@@ -136,6 +136,18 @@ def test_a_page_that_cannot_be_is_the_first(store: Store, veronica: Visitor, key
     assert Page(veronica.get(f"{LIST}?{key}")).statuses == {number: "sent"}
 
 
+@pytest.mark.parametrize("key", ["before", "after"])
+@pytest.mark.parametrize("headers", [{}, HTMX], ids=["page", "htmx"])
+def test_a_page_past_the_end_is_the_first(
+    store: Store, veronica: Visitor, key: str, headers: dict[str, str]
+) -> None:
+    number = one(store)
+    for query in (f"{key}={number}", f"status=sent&{key}={number}"):
+        answer = veronica.get(f"{LIST}?{query}", headers=headers)
+        assert Page(answer).statuses == {number: "sent"}
+        assert "better shared" not in answer.text
+
+
 def test_only_the_own_invitations_are_shown(store: Store, veronica: Visitor) -> None:
     mine = one(store)
     insert(store, [row("anna@example.com", **by(store, store.other_inviter)), row("b@example.com")])

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from werkzeug.test import TestResponse
@@ -102,6 +103,8 @@ CHANGING: dict[str, tuple[str, dict[str, Any]]] = {
 SHOWING = {
     "invitations.index": "/account/invitations/?status=sent",
     "invitations.send": "/account/invitations/send",
+    "invitations.form_again": "/account/invitations/send/rows",
+    "invitations.list_again": "/account/invitations/{id}/cancel",
     "invitations.static": "/account/invitations/static/storefront.css",
     "invitations_invitee.follow": "{link}",
     "invitations_invitee.sign_in": "{link}/sign-in",
@@ -423,3 +426,35 @@ def test_the_back_office_s_policy_is_strict(scene: Scene) -> None:
     policy = scene.store.staff().get("/admin/invitations/").headers["Content-Security-Policy"]
     assert "default-src 'self'" in policy
     assert "frame-ancestors 'none'" in policy
+
+
+# Where a form is posted whose session ended, and what is shown after the sign-in.
+COMING_BACK = {
+    "invitations.send": "/account/invitations/send",
+    "invitations.send_rows": "/account/invitations/send",
+    "invitations.resend": "/account/invitations/",
+    "invitations.cancel": "/account/invitations/",
+    "invitations_admin.new": "/admin/invitations/new",
+    "invitations_admin.detail": "/admin/invitations/{id}/",
+    "invitations_admin.configuration": "/admin/invitations/configuration",
+    "invitations_admin.template": f"{TEMPLATES}spare/",
+    "invitations_admin.actions": "/admin/invitations/",
+}
+
+
+@pytest.mark.parametrize("headers", [{}, {"HX-Request": "true"}], ids=["page", "htmx"])
+@pytest.mark.parametrize("endpoint", COMING_BACK)
+def test_the_sign_in_leads_back_to_the_form_that_was_posted(
+    scene: Scene, endpoint: str, headers: dict[str, str]
+) -> None:
+    answer = scene.post(scene.store.visitor(), endpoint, headers=headers)
+    led_to = answer.headers.get("HX-Redirect") or answer.location
+    (back,) = parse_qs(urlsplit(led_to).query)["next"]
+    shown = scene.visitor_for(endpoint).get(back, follow_redirects=True)
+    assert (shown.status_code, shown.request.path) == (200, scene.path(COMING_BACK[endpoint]))
+
+
+def test_the_sign_in_leads_back_to_the_scope_that_was_edited(sample: Scene) -> None:
+    path = "/admin/invitations/configuration?scope=store:fr"
+    answer = sample.store.visitor().post(path, {"max_per_send": "7"})
+    assert parse_qs(urlsplit(answer.location).query)["next"] == [path]

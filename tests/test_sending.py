@@ -417,10 +417,19 @@ def test_nothing_is_changed_without_the_token(store: Store, veronica: Visitor, p
     assert [each.version for each in store.invitations()] == [before]
 
 
-@pytest.mark.parametrize("path", [ROWS, f"{LIST}1/resend", f"{LIST}1/cancel"])
-def test_a_link_cannot_do_what_a_button_does(veronica: Visitor, path: str) -> None:
-    assert veronica.get(path).status_code == 405
-    assert veronica.client.head(path).status_code == 405
+@pytest.mark.parametrize(
+    ("path", "page"),
+    [
+        (ROWS, SEND),
+        (f"{LIST}1/resend?status=expired", f"{LIST}?status=expired"),
+        (f"{LIST}1/cancel", LIST),
+    ],
+)
+def test_a_link_does_nothing_of_what_a_button_does_and_leads_to_its_page(
+    veronica: Visitor, path: str, page: str
+) -> None:
+    for answer in (veronica.get(path), veronica.client.head(path)):
+        assert (answer.status_code, answer.location) == (302, page)
 
 
 def test_looking_at_the_form_changes_nothing(store: Store, veronica: Visitor) -> None:

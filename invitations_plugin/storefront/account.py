@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from flask import Blueprint, Response, abort, g, request, url_for
@@ -34,7 +35,7 @@ from ..settings import SAME_AS_INVITER, SKIP, Settings
 from ..signals import invitation_created, invitation_discarded
 from ..state import host, mail_domain, settings_of, state
 from . import words
-from .listing import ASKED, LABELS, count_asking, read_page, summary
+from .listing import ASKED, LABELS, Page, count_asking, read_page, summary
 
 account = Blueprint(
     "invitations", __name__, static_folder="../static", template_folder="../templates"
@@ -66,14 +67,7 @@ protect(account, "storefront", admit, own=("invitations.send", "invitations.send
 def index() -> Response:
     """Show the customer's invitations, twenty a page."""
     status = request.args.get("status", "")
-    page = read_page(
-        session(),
-        actor_of(_inviter()),
-        _settings(),
-        status=status,
-        before=_number("before"),
-        after=_number("after"),
-    )
+    page = _page(status)
     sent, accepted = summary(session(), _inviter().key)
     asking = count_asking(session(), _inviter().key)
     filters = LABELS | ({ASKED: n_("Asks for a link")} if asking or status == ASKED else {})
@@ -132,6 +126,19 @@ def send_rows() -> Response:
     return _form_page(form, focus=f"emails-{focus}")
 
 
+@account.get("/send/rows")
+def form_again() -> Response:
+    """Lead to the form: without JavaScript this address stays in the bar after "+"."""
+    return redirect_to(url_for("invitations.send"))
+
+
+@account.get("/<int:invitation_id>/resend")
+@account.get("/<int:invitation_id>/cancel")
+def list_again(invitation_id: int) -> Response:
+    """Lead to the list: a link does nothing of what a button does."""
+    return redirect_to(url_for("invitations.index", **_here()))
+
+
 @account.post("/<int:invitation_id>/resend", endpoint="resend")
 def send_again(invitation_id: int) -> Response:
     """Send one of the customer's invitations again."""
@@ -175,6 +182,15 @@ def _here() -> dict[str, Any]:
 
 def _number(name: str) -> int | None:
     return whole_number(request.args.get(name)) or None
+
+
+def _page(status: str) -> Page:
+    """Return the page that was asked for; where nothing stands on it, the first one."""
+    ask = partial(read_page, session(), actor_of(_inviter()), _settings(), status=status)
+    before, after = _number("before"), _number("after")
+    page = ask(before=before, after=after)
+    is_past_the_end = not page.lines and (before or after)
+    return ask() if is_past_the_end else page
 
 
 def _page_url(status: str, **key: Any) -> str | None:
