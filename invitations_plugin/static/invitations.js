@@ -74,8 +74,9 @@
   });
 
   /* Only our own fragments are shown, whatever their status; a login page is gone to instead. */
-  const fail = (node, again) => mine(node)?.querySelectorAll('[data-inv-failed]').forEach((note) => {
-    note.hidden = false;
+  const fail = (node, why, again) => mine(node)?.querySelectorAll('[data-inv-failed]').forEach((note) => {
+    note.hidden = !['', why].includes(note.dataset.invFailed);
+    if (!note.hidden && node.closest('form, button')) note.scrollIntoView({ block: 'nearest' });
     note.querySelectorAll('a').forEach((link) => { link.href = again ?? link.href; });
   });
   const addressOf = ({ ctx, pathInfo }) => (ctx ? ctx.request.action : pathInfo?.finalRequestPath);
@@ -95,10 +96,12 @@
       url: xhr.responseURL, ok: xhr.status < 300,
       redirected: xhr.responseURL !== new URL(event.detail.pathInfo.finalRequestPath, location.href).href,
     };
-    if (ok && redirected) location.assign(url); else fail(source, addressOf(event.detail));
+    if (ok && redirected) location.assign(url); else {
+      fail(source, (ctx?.response ?? xhr).status < 500 ? 'refused' : 'unreached', addressOf(event.detail));
+    }
   });
   on('htmx:sendError htmx:timeout htmx:error', ({ type, target, detail }) => {
-    if (type !== 'htmx:error' || detail.ctx) fail(target, addressOf(detail));
+    if (type !== 'htmx:error' || detail.ctx) fail(target, 'unreached', addressOf(detail));
   });
 
   /* The grid's selection outlives its page: ids only, under a name that tells nothing of the filter.

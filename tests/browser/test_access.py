@@ -185,7 +185,8 @@ def test_after_an_answer_that_is_none_of_ours_the_form_can_be_sent_again(
     page.route(f"**{SEND}", lambda route: route.fulfill(status=502, body="Bad Gateway"), times=1)
     button = page.get_by_role("button", name="Send Invitation", exact=True).last
     button.click()
-    expect(page.get_by_role("alert")).to_contain_text("Something went wrong.")
+    expect(page.get_by_role("alert")).to_contain_text("Nothing you typed is lost")
+    expect(page.get_by_role("alert")).to_be_in_viewport()
     expect(page.locator("#inv-send-form")).not_to_have_attribute("aria-busy", "true")
     expect(page.locator("#emails-0")).to_have_value(ANNA)
     button.click()

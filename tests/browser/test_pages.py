@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Page, Route, expect
 
 from ..support.stores import LIST, SEND
-from .conftest import Live
+from .conftest import PHONE, Live
 
 TOOLS = Path(__file__).parent.parent / "tools" / "node_modules"
 HTMX_4 = TOOLS / "htmx4" / "dist" / "htmx.min.js"
@@ -145,6 +145,44 @@ def test_a_session_that_ended_leads_to_the_sign_in_as_a_whole_page(
     admin_page.get_by_role("link", name="30", exact=True).click()
     admin_page.wait_for_url(re.compile("/login.*admin"))
     expect(admin_page.locator("[name=password]")).to_be_visible()
+
+
+@pytest.mark.parametrize("lost", ["request", "answer"])
+@pytest.mark.parametrize("version", ["htmx 2", "htmx 4"])
+def test_after_a_connection_that_broke_the_form_is_sent_once_more(
+    visit: Callable[..., Page], live: Live, lost: str, version: str
+) -> None:
+    def break_off(route: Route) -> None:
+        if lost == "answer":
+            route.fetch()
+        route.abort()
+
+    customer = visit("veronica@example.com").context.new_page()  # a console that may complain
+    _choose(customer, version)
+    customer.set_viewport_size({"width": PHONE, "height": 400})
+    customer.goto(SEND)
+    customer.fill("#emails-0", "anna@example.com")
+    customer.fill("[name=message]", "Come and see")
+    customer.route(f"**{SEND}", break_off, times=1)
+    button = customer.get_by_role("button", name="Send Invitation", exact=True).last
+    button.click()
+    said = customer.get_by_role("alert")
+    expect(said).to_have_text(
+        "The store could not be reached. Nothing you typed is lost: please try again."
+    )
+    expect(said).to_be_in_viewport()
+    expect(customer.locator("[name=message]")).to_have_value("Come and see")
+    button.click()
+    customer.wait_for_url(f"**{LIST}")
+    assert [each.message for each in live.store.invitations()] == ["Come and see"]
+
+
+def test_an_answer_of_somebody_else_asks_to_reload(customer: Page, live: Live) -> None:
+    live.store.customer().send("anna@example.com")
+    customer.goto(LIST)
+    customer.route("**/cancel", lambda route: route.fulfill(status=403, body="No."))
+    customer.get_by_role("button", name="Cancel").click()
+    expect(customer.get_by_role("alert")).to_contain_text("Please reload the page")
 
 
 def test_a_second_click_while_sending_sends_nothing_twice(customer: Page, live: Live) -> None:
