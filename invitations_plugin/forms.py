@@ -75,7 +75,7 @@ class SendForm(FlaskForm):  # type: ignore[misc]
         return [(entry, entry.data.strip()) for entry in self.emails if (entry.data or "").strip()]
 
     def addresses(self) -> list[Address]:
-        """Return the addresses in order, each once; call it on a valid form."""
+        """Return the addresses in order, each once, without what is none; validate first."""
         found: dict[str, Address] = {}
         for _, address in self._read:
             found.setdefault(address.identity, address)
@@ -105,11 +105,11 @@ class SendForm(FlaskForm):  # type: ignore[misc]
         return "message" not in self or message_fits(self.message)
 
     def mark(self, found: Sequence[tuple[Address, str]]) -> None:
-        """Put an error at each field that holds one of these addresses."""
+        """Put an error at each field that holds one of these addresses and has none yet."""
         texts = {address.identity: text for address, text in found}
         for entry, address in self._read:
             error = texts.get(address.identity)
-            if error:
+            if error and not entry.errors:
                 add_error(entry, error)
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import Any, NoReturn
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -37,29 +37,33 @@ class Submission:
     is_customer: Callable[[Address], bool] | None = None
 
 
+class Objection(Refused):
+    """What stands against addresses of a submission, whoever else sends how much."""
+
+
 @dataclass(frozen=True, slots=True)
-class AlreadyInvited(Refused):
+class AlreadyInvited(Objection):
     """These addresses have an invitation of this inviter, given with its row."""
 
     found: dict[Address, Invitation]
 
 
 @dataclass(frozen=True, slots=True)
-class OwnAddress(Refused):
+class OwnAddress(Objection):
     """The inviter's own address, whatever its case and tag."""
 
     address: Address
 
 
 @dataclass(frozen=True, slots=True)
-class TooMany(Refused):
+class TooMany(Objection):
     """More addresses than one submission may have."""
 
     limit: int
 
 
 @dataclass(frozen=True, slots=True)
-class Blocked(Refused):
+class Blocked(Objection):
     """Addresses that the store does not write to."""
 
     addresses: Sequence[Address]
@@ -88,7 +92,7 @@ def invite(
     :raises Refused: one of its subclasses; nothing is written then.
     """
     if asked.inviter is not None:
-        _check_form(asked, asked.inviter, settings)
+        _refuse(_against_form(asked, asked.inviter, settings))
         take_sender_turn(session, asked.inviter.key)
     found = find_invited(session, asked, hash_key)
     wanted = _without_customers(asked, found)
@@ -103,6 +107,18 @@ def invite(
     if not wanted.addresses:
         return Made([], [], skipped)
     return replace(_make(session, wanted, settings, hash_key, domain), skipped=skipped)
+
+
+def objections(
+    session: Session, asked: Submission, settings: Settings, hash_key: bytes
+) -> Iterator[Objection]:
+    """Yield all that :func:`invite` would refuse addresses for, limits apart; writes nothing."""
+    if asked.inviter is not None:
+        yield from _against_form(asked, asked.inviter, settings)
+    yield from _against_domains(asked, settings)
+    found = find_invited(session, asked, hash_key)
+    if found:
+        yield AlreadyInvited(found)
 
 
 def _without_customers(asked: Submission, found: Collection[Address]) -> Submission:
@@ -120,7 +136,10 @@ def _make(
     made = _insert(session, asked, settings, hash_key)
     if len(made) < len(asked.addresses):
         found = find_invited(session, asked, hash_key)
-        return Made(_made_before(found, asked) or _refuse(found), asked.addresses, is_new=False)
+        done = _made_before(found, asked)
+        if not done:
+            raise AlreadyInvited(found)
+        return Made(done, asked.addresses, is_new=False)
     ids = [row.id for row in made]
     note_all(session, ids, asked.actor, "create", None, Status.NOT_SENT)
     due = now() + timedelta(seconds=settings.undo_seconds)
@@ -134,13 +153,13 @@ def _make(
     return Made(made, asked.addresses)
 
 
-def _check_form(asked: Submission, inviter: Inviter, settings: Settings) -> None:
-    """Refuse what no customer may ask for, before anything is looked up."""
+def _against_form(asked: Submission, inviter: Inviter, settings: Settings) -> Iterator[Objection]:
+    """Yield what no customer may ask for, known before anything is looked up."""
     for address in asked.addresses:
         if is_own_address(address, inviter):
-            raise OwnAddress(address)
+            yield OwnAddress(address)
     if len(asked.addresses) > settings.max_per_send:
-        raise TooMany(settings.max_per_send)
+        yield TooMany(settings.max_per_send)
 
 
 def is_own_address(address: Address, inviter: Inviter) -> bool:
@@ -160,22 +179,23 @@ def _check(
     session: Session, asked: Submission, found: dict[Address, Invitation], settings: Settings
 ) -> None:
     """Hold a submission against the rules; who is skipped counts like the others."""
-    _check_domains(asked, settings)
+    _refuse(_against_domains(asked, settings))
     if found:
-        _refuse(found)
+        raise AlreadyInvited(found)
     if asked.inviter is not None:
         check_limits(session, asked.inviter, len(asked.addresses), settings)
 
 
-def _check_domains(asked: Submission, settings: Settings) -> None:
+def _against_domains(asked: Submission, settings: Settings) -> Iterator[Objection]:
     domains = read_domains(settings.blocked_domains)
     blocked = [each for each in asked.addresses if each.is_below(domains)]
     if blocked:
-        raise Blocked(blocked)
+        yield Blocked(blocked)
 
 
-def _refuse(found: dict[Address, Invitation]) -> NoReturn:
-    raise AlreadyInvited(found)
+def _refuse(reasons: Iterator[Objection]) -> None:
+    for reason in reasons:
+        raise reason
 
 
 def _made_before(found: dict[Address, Invitation], asked: Submission) -> list[Invitation]:

@@ -219,6 +219,32 @@ def test_an_address_at_a_blocked_domain_is_refused_in_neutral_words(
     assert store.invitations() == []
 
 
+def test_all_that_is_wrong_is_named_at_once(store: Store, veronica: Visitor) -> None:
+    store.setting("blocked_domains", "blocked.example")
+    assert veronica.send(BEN).status_code == 302
+    wrong = (BEN, "x@blocked.example", store.inviter)
+    for typed in ((*wrong, "nobody", ANNA), (*wrong, ANNA)):
+        answer = veronica.send(*typed, message="Come in")
+        page = Page(answer)
+        assert answer.status_code == 422
+        assert page.error("emails-0").startswith("You already invited this address on")
+        assert page.error("emails-1") == "We cannot send invitations to this address."
+        assert page.error("emails-2") == "This is your own address."
+        assert page.error(f"emails-{typed.index(ANNA)}") == ""
+        assert ("nobody" in typed) == ("an @" in page.error("emails-3"))
+    assert [each.email for each in store.invitations()] == [BEN]
+
+
+def test_an_address_has_one_error_though_two_rules_are_against_it(
+    store: Store, veronica: Visitor
+) -> None:
+    veronica.send(ANNA)
+    store.setting("blocked_domains", "example.com")
+    page = Page(veronica.send(ANNA, store.inviter))
+    assert page.error("emails-0") == "We cannot send invitations to this address."
+    assert page.error("emails-1") == "This is your own address."
+
+
 def test_a_domain_that_only_ends_alike_is_not_blocked(store: Store, veronica: Visitor) -> None:
     store.setting("blocked_domains", "blocked.example")
     assert veronica.send("x@unblocked.example", "x@blocked.example.com").status_code == 302

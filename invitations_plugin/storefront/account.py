@@ -20,11 +20,13 @@ from ..inviting import (
     AlreadyInvited,
     Blocked,
     Made,
+    Objection,
     OwnAddress,
     Submission,
     TooMany,
     actor_of,
     invite,
+    objections,
 )
 from ..lifecycle import Changed, IllegalMove, TooSoon, discard, resend, seems_open
 from ..limits import Inviter, LimitReached, check_limits, check_pending, take_sender_turn
@@ -103,7 +105,7 @@ def send() -> Response:
     if g.inv_refusal is not None:
         return _form_page(form, 403, g.inv_refusal)
     if not form.validate():
-        return _form_page(form, 422, focus=_first_error(form))
+        return _refused(form)
     return _send(form)
 
 
@@ -230,9 +232,14 @@ def _first_error(form: SendForm) -> str | None:
 
 
 def _invite(form: SendForm) -> Made:
+    asked, domain = _submission(form), mail_domain(_view())
+    return invite(session(), asked, _settings(), state().hash_key, domain)
+
+
+def _submission(form: SendForm) -> Submission:
     settings, inviter = _settings(), _inviter()
     same = settings.referred_group == SAME_AS_INVITER
-    asked = Submission(
+    return Submission(
         view=_view(),
         addresses=form.addresses(),
         group=g.inv_group if same else host().groups()[0].code,
@@ -242,7 +249,6 @@ def _invite(form: SendForm) -> Made:
         key=form.submission.data,
         is_customer=_is_customer if settings.existing_customers == SKIP else None,
     )
-    return invite(session(), asked, settings, state().hash_key, mail_domain(_view()))
 
 
 def _is_customer(address: Address) -> bool:
@@ -254,7 +260,7 @@ def _send(form: SendForm) -> Response:
     """Carry a valid form out, or show it again with what stands against it."""
     try:
         made = atomically(lambda: _invite(form))
-    except (AlreadyInvited, Blocked, OwnAddress, TooMany) as refusal:
+    except Objection as refusal:
         return _refused(form, refusal)
     except LimitReached as limit:
         return _limited(form, limit)
@@ -267,25 +273,31 @@ def _send(form: SendForm) -> Response:
     return redirect_to(url_for("invitations.index"))
 
 
-def _refused(form: SendForm, refusal: AlreadyInvited | Blocked | OwnAddress | TooMany) -> Response:
-    form.mark(_error_texts(form, refusal))
+def _refused(form: SendForm, refusal: Objection | None = None) -> Response:
+    """Show the form with all that stands against it: no field waits until another is right.
+
+    ``refusal`` is why nothing was sent, where no field was wrong before.
+    """
+    found = [*objections(session(), _submission(form), _settings(), state().hash_key)]
+    if refusal is not None:
+        found.append(refusal)  # where another request took the others away meanwhile
+    for each in found:
+        form.mark(_error_texts(form, each))
     return _form_page(form, 422, focus=_first_error(form))
 
 
-def _error_texts(
-    form: SendForm, refusal: AlreadyInvited | Blocked | OwnAddress | TooMany
-) -> list[tuple[Address, str]]:
-    if isinstance(refusal, Blocked):
-        return [(each, words.blocked()) for each in refusal.addresses]
-    if isinstance(refusal, OwnAddress):
-        return [(refusal.address, gettext("This is your own address."))]
-    if isinstance(refusal, TooMany):
-        return [(each, words.too_many(refusal.limit)) for each in form.addresses()[refusal.limit :]]
-    actor, settings, view = actor_of(_inviter()), _settings(), _view()
-    return [
-        (address, words.already_invited(row, actor, settings, view))
-        for address, row in refusal.found.items()
-    ]
+def _error_texts(form: SendForm, refusal: Objection) -> list[tuple[Address, str]]:
+    match refusal:
+        case Blocked(addresses):
+            return [(each, words.blocked()) for each in addresses]
+        case OwnAddress(address):
+            return [(address, gettext("This is your own address."))]
+        case TooMany(limit):
+            return [(each, words.too_many(limit)) for each in form.addresses()[limit:]]
+        case AlreadyInvited(found):
+            known = actor_of(_inviter()), _settings(), _view()
+            return [(each, words.already_invited(row, *known)) for each, row in found.items()]
+    return []
 
 
 def _limited(form: SendForm, limit: LimitReached) -> Response:
