@@ -106,6 +106,15 @@ def _translator() -> Callable[..., str]:
     return translate
 
 
+def breakable(address: str) -> Markup:
+    """Return an e-mail address that a narrow place breaks between its parts; copied, it is whole.
+
+    In every template the filter ``inv_address``.
+    """
+    shown = str(escape(address))
+    return Markup(shown.replace("@", "@<wbr>").replace(".", "<wbr>."))  # noqa: S704  # escaped
+
+
 def layout(host: Host) -> Template:
     """Return the template between ours and the store's base, made from its block names.
 

@@ -89,6 +89,7 @@ def test_their_rows_in_my_invitations_look_like_anybody_s(
 ) -> None:
     def rows() -> dict[str, str]:
         shown = sender.get(LIST, headers={"HX-Request": "true"}).text
+        shown = shown.replace("<wbr>", "")  # where an address may break
         found = {}
         for row in re.findall(r"<tr data-invitation-id.*?</tr>", shown, re.DOTALL):
             address = next(each for each in (UNKNOWN, *known, "first@example.com") if each in row)

@@ -316,6 +316,13 @@ def test_nothing_in_a_row_becomes_markup(store: Store, veronica: Visitor) -> Non
     assert not any(name.startswith("on") for each in page.elements for name in each.attributes)
 
 
+def test_an_address_may_break_between_its_parts_alone(store: Store, veronica: Visitor) -> None:
+    one(store, "o'brien.<b>@mail.example.com")
+    answer = veronica.get(LIST)
+    assert "o&#39;brien<wbr>.&lt;b&gt;@<wbr>mail<wbr>.example<wbr>.com<" in answer.text
+    assert "o'brien.<b>@mail.example.com" in Page(answer).text("span")
+
+
 def test_an_erased_address_still_has_its_row(store: Store, veronica: Visitor) -> None:
     [number] = insert(store, [row(None, "expired", **by(store))])
     page = Page(veronica.get(LIST))

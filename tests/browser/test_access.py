@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from itertools import pairwise
 
 import pytest
 from playwright.sync_api import Page, Route, expect
@@ -14,6 +15,7 @@ from .conftest import PHONE, Live
 
 ANNA, BEN = "anna@example.com", "ben@example.com"
 VERONICA = "veronica@example.com"
+LONG = "annabelle.rather.longname@harbourmaster.subdomain.example.com"
 ADD, SENT = "Add another address", "You sent the invitation for"
 SMALLEST = 24  # CSS pixels, WCAG 2.5.8
 
@@ -33,6 +35,20 @@ TOO_SMALL = """(smallest) => {
       && Math.hypot(Math.max(other.x - x, 0, x - other.right),
                     Math.max(other.y - y, 0, y - other.bottom)) < smallest / 2);
   }).map((node) => node.outerHTML.slice(0, 120));
+}"""
+
+# The lines that an element's text is shown on.
+LINES = """(node) => {
+  const lines = new Map(), range = document.createRange();
+  for (const text of [...node.childNodes].filter((each) => each.nodeType === Node.TEXT_NODE)) {
+    [...text.data].forEach((letter, at) => {
+      range.setStart(text, at);
+      range.setEnd(text, at + 1);
+      const { top } = range.getBoundingClientRect();
+      lines.set(top, (lines.get(top) ?? '') + letter);
+    });
+  }
+  return [...lines.values()];
 }"""
 
 
@@ -210,3 +226,22 @@ def test_a_form_whose_token_has_ended_keeps_what_was_typed_and_can_be_sent(
     button.click()
     expect(page.get_by_text(f"{SENT} {ANNA}.")).to_be_visible()
     assert live.store.invitation(ANNA).message == "Come and see"
+
+
+def test_an_address_breaks_between_its_parts_and_is_copied_whole(
+    visit: Callable[..., Page], live: Live
+) -> None:
+    live.store.customer().send(LONG)
+    page = visit(VERONICA, 320)
+    page.goto(LIST)
+    shown = page.locator("[id^=inv-email]")
+    lines = shown.evaluate(LINES)
+    assert "".join(lines) == LONG
+    assert len(lines) > 1
+    for line, following in pairwise(lines):
+        assert line[-1] in "@-" or following[0] == ".", lines
+    copied = shown.evaluate(
+        "(node) => { getSelection().selectAllChildren(node); return getSelection().toString() }"
+    )
+    assert copied == LONG
+    expect(page.get_by_role("button", name="Cancel")).to_have_accessible_description(LONG)
