@@ -126,6 +126,12 @@ def held() -> Invitation | None:
     return row if row is not None and row.website == host().current_store_view().website else None
 
 
+def has_ended() -> bool:
+    """Return whether this visitor followed a link that opens nothing any more."""
+    link = held_link()
+    return bool(link) and _is_on() and find(link) is None
+
+
 def _is_on() -> bool:
     with session().no_autoflush:
         return settings_of(host().current_store_view()).enabled

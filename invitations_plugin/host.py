@@ -14,7 +14,8 @@ from decimal import Decimal
 from typing import Any
 
 import sqlalchemy as sa
-from flask import current_app, request, url_for
+from flask import current_app, flash, request, url_for
+from flask import session as cookie
 from werkzeug.routing import BuildError
 
 from .database import session
@@ -225,6 +226,14 @@ class Host:
         shows the answer at :attr:`captcha_field`, or at the address where it has no such field.
         """
         return None
+
+    def tell(self, text: str) -> None:
+        """Show a sentence on the next page of the store's own: a flashed message, once.
+
+        A store whose pages show no flashed messages may do it another way.
+        """
+        if text not in (waiting for _, waiting in cookie.get("_flashes", [])):
+            flash(text)
 
     def login_url(self, next_url: str) -> str | None:
         """Return where to sign in and come back, or None to answer 401."""

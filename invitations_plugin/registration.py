@@ -27,6 +27,7 @@ from .admission import (
 )
 from .database import engine
 from .database import session as host_session
+from .ended_links import tell_after, tell_before
 from .erasing import forget_customer
 from .events import announce
 from .held import (
@@ -75,6 +76,7 @@ def gate() -> None:
         remember()
     if is_door():
         require_invitation()
+        tell_before()
 
 
 def invitation_required(view: Callable[P, R]) -> Callable[P, R]:
@@ -248,6 +250,7 @@ def finish(response: Response) -> Response:
         announce(invitation_accepted, [row], customer=g.invitations_accepted[-1])
     elif is_door():
         keep()
+        tell_after(response)
     link = signed_in_with() if response.status_code < 500 else None  # else nobody may know
     if link is not None:
         _note_sign_in(link)

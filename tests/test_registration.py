@@ -31,6 +31,7 @@ from invitations_plugin.models import Invitation
 from .second_host import create_app
 from .second_host.models import Member
 from .support.pages import Page, statements
+from .support.rows import ago
 from .support.second_store import SecondStore
 from .support.sink import Sink
 from .support.stores import LIST, MakeFriend, MakeStore, Store, Visitor
@@ -250,6 +251,84 @@ def test_going_on_without_the_invitation_frees_the_form(
     assert visitor.post(RELEASE).location == any_store.register_path
     assert any_store.register(visitor, BEN).status_code == 302
     assert status(any_store) == "sent"
+
+
+ENDED = "Your invitation is no longer valid."
+DISCARDED = {"status": "discarded", "discarded_by": "staff"}
+
+
+@pytest.mark.parametrize("changes", [DISCARDED, {"expires_at": ago(hours=1)}])
+def test_a_link_that_ended_is_told_of_on_the_registration_page(
+    make_store: MakeStore, sink: Sink, changes: dict[str, Any]
+) -> None:
+    store, visitor = holding(make_store, sink)
+    assert ENDED not in visitor.get(store.register_path).text
+    store.change(ANNA, **changes)
+    for _ in range(2):
+        shown = visitor.get(store.register_path).text
+        assert shown.count(f"{ENDED} You can still create an account.") == 1
+    assert store.register(visitor, BEN).status_code == 302
+    assert ENDED not in visitor.get(store.account_path).text
+    assert BEN in store.customer_emails()
+
+
+def test_a_link_that_ended_while_the_form_was_filled_in_is_told_of_afterwards(
+    make_store: MakeStore, sink: Sink
+) -> None:
+    store, visitor = holding(make_store, sink)
+    visitor.get(store.register_path)
+    store.change(ANNA, **DISCARDED)
+    assert visitor.post(store.register_path, {"email": ANNA}).status_code == 422
+    assert visitor.post(store.register_path, store.filled_in(ANNA)).status_code == 302
+    shown = visitor.get(store.account_path).text
+    assert f"{ENDED[:-1]}, so your account was made without it." in shown
+    store.sign_out(visitor)
+    assert ENDED not in visitor.get(store.register_path).text
+
+
+def test_a_link_that_is_good_or_of_another_website_is_not_said_to_have_ended(
+    make_store: MakeStore, sink: Sink
+) -> None:
+    store, visitor = holding(make_store, sink)
+    assert ENDED not in visitor.get(f"{store.register_path}?store=it").text
+    assert ENDED not in visitor.get(f"{store.register_path}?store=en").text
+    assert store.register(visitor, ANNA).status_code == 302
+    assert ENDED[:-1] not in visitor.get(store.account_path).text
+    store.sign_out(visitor)
+    assert ENDED not in visitor.get(store.register_path).text
+
+
+def test_where_an_invitation_is_needed_no_account_without_it_is_spoken_of(
+    make_store: MakeStore, sink: Sink
+) -> None:
+    store, visitor = holding(make_store, sink)
+    store.change(ANNA, **DISCARDED)
+    close(store)
+    assert ENDED not in visitor.get(store.register_path).text
+    store.setting("registration", "all")
+    store.setting("enabled", False)
+    assert ENDED not in visitor.get(store.register_path).text
+
+
+def test_a_store_without_flashed_messages_piles_none_up(
+    any_store: Store, friend: MakeFriend
+) -> None:
+    visitor = friend()
+    any_store.change(ANNA, **DISCARDED)
+    for _ in range(3):
+        visitor.get(any_store.register_path)
+    with visitor.client.session_transaction() as kept:
+        assert len(kept.get("_flashes", [])) <= 1
+
+
+def holding(make_store: MakeStore, sink: Sink) -> tuple[Store, Visitor]:
+    """Return a store that is open to all, and a visitor who holds a link to it."""
+    store = make_store()
+    store.customer().send(ANNA)
+    store.deliver()
+    visitor = store.visitor()
+    visitor.get(sink.to(ANNA)[0].link)
+    return store, visitor
 
 
 def test_the_landing_leads_to_the_form_without_the_invitation(
