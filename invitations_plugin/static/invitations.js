@@ -73,6 +73,39 @@
     if (mine(target) && !leaving) [gridOf(detail), formOf(target)].forEach(idle);
   });
 
+  /* What was typed outlives a session that ended: kept in this tab from its sending to the next page of ours, which
+     gives it back to whose form it was, once. On anybody else's page it is forgotten unseen. */
+  const DRAFT = 'invitations-draft';
+  const stored = (act) => { try { return act(sessionStorage); } catch { return null; } }; // may be forbidden
+  const forget = () => stored((store) => store.removeItem(DRAFT));
+  const typedIn = (form) => [...form.elements].filter(({ type }) => ['email', 'text', 'textarea'].includes(type));
+  const keep = (form) => {
+    const key = mine(form) && form.dataset.invDraft;
+    if (!key) return;
+    const typed = typedIn(form).map(({ name, value }) => [name, value]);
+    stored((store) => store.setItem(DRAFT, JSON.stringify({ key, action: form.action, typed })));
+  };
+  on('submit', ({ target }) => keep(target));
+  on('htmx:beforeRequest htmx:before:request', ({ target }) => keep(formOf(target)));
+  // Rows that a fresh form does not have are the server's to make.
+  const showRows = (form, typed) => {
+    const whole = Object.assign(document.createElement('form'), { method: 'post', action: form.dataset.invRows, hidden: true });
+    const hidden = [...form.elements].filter(({ type }) => type === 'hidden').map(({ name, value }) => [name, value]);
+    whole.append(...[...hidden, ...typed, ['remove_row', -1]]
+      .map(([name, value]) => Object.assign(document.createElement('textarea'), { name, value })));
+    mine(form).append(whole);
+    whole.submit();
+  };
+  const giveBack = () => {
+    const draft = JSON.parse(stored((store) => store.getItem(DRAFT)));
+    forget();
+    const form = draft && document.querySelector(`form[data-inv-draft="${CSS.escape(draft.key)}"]`);
+    if (form?.action !== draft?.action || !form || typedIn(form).some((field) => field.defaultValue)) return;
+    if (draft.typed.some(([name]) => /^emails-[1-9]/.test(name))) return showRows(form, draft.typed);
+    draft.typed.forEach(([name, value]) => { if (form.elements[name]) form.elements[name].value = value; });
+  };
+  on('DOMContentLoaded', giveBack);
+
   /* Only our own fragments are shown, whatever their status; a login page is gone to instead. */
   const fail = (node, why, again) => mine(node)?.querySelectorAll('[data-inv-failed]').forEach((note) => {
     note.hidden = !['', why].includes(note.dataset.invFailed);
@@ -86,6 +119,7 @@
     if (!mine(source)) return;
     const name = 'X-Invitations-Fragment';
     if (ctx ? ctx.response.headers.get(name) : xhr.getResponseHeader(name)) {
+      forget();
       event.detail.shouldSwap = true;
       event.detail.isError = false;
       tasks?.forEach(({ swapSpec }) => { if (swapSpec.style === 'none') swapSpec.style = 'outerHTML'; });
@@ -109,7 +143,6 @@
   const KEPT = 'invitations-selected';
   let selected = {};
   let before = null; // the selection that the menu was come to with
-  const stored = (act) => { try { return act(sessionStorage); } catch { return null; } }; // may be forbidden
   const boxes = (form) => [...form.elements].filter(({ name }) => name === 'ids');
   const read = ({ dataset: { invKey: key } }) => {
     const kept = JSON.parse(stored((store) => store.getItem(KEPT)));

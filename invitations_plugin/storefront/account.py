@@ -9,7 +9,7 @@ from typing import Any
 from flask import Blueprint, Response, abort, g, request, url_for
 
 from ..accounts import as_inviter, group_of
-from ..addresses import Address
+from ..addresses import Address, keyed_hash
 from ..database import Busy, atomically, session
 from ..digits import whole_number
 from ..events import announce
@@ -220,6 +220,7 @@ def _form_page(
         focus=focus,
         form_error=error,
         message_max=MESSAGE_MAX,
+        draft=keyed_hash(f"draft of {_inviter().key}", state().hash_key),
     )
     if retry_after is not None:
         response.headers["Retry-After"] = str(retry_after)
