@@ -14,7 +14,7 @@ from .i18n import gettext
 from .models import Invitation
 from .refusals import AddressMismatch, CaptchaFailed, InvitationRequired
 from .settings import BY_INVITATION_ONLY, IGNORE, INVITED_ADDRESS_ONLY, Settings
-from .state import host, settings_of
+from .state import host, is_ready, settings_of
 
 
 def is_door() -> bool:
@@ -70,7 +70,7 @@ def find_by_address(customer: Any) -> Invitation | None:
     """
     with session().no_autoflush:
         settings = current_settings()
-        is_off = not settings.enabled or settings.unlinked_registration == IGNORE
+        is_off = not (is_ready() and settings.enabled) or settings.unlinked_registration == IGNORE
         if is_off or held() is not None or _is_made_by_another(customer):
             return None
         return find_unlinked(host().email(customer))

@@ -20,7 +20,7 @@ from .database import atomically, session
 from .heartbeat import Heart
 from .reports import keeping
 from .smtp import describe
-from .state import State
+from .state import State, is_ready
 from .workers import HOUR, MAIL_TURN, MINUTE, POLL, TURN, deadline, upkeep
 
 if TYPE_CHECKING:
@@ -104,7 +104,8 @@ def _options(app: Flask) -> dict[str, Any]:
 def _within(app: Flask, work: Callable[[], object]) -> Callable[[], None]:
     def task() -> None:
         with app.app_context():
-            work()
+            if is_ready():
+                work()
 
     return task
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from contextlib import suppress
 from typing import Any
 
 import click
@@ -22,6 +23,7 @@ from .reports import keeping
 from .reports_cli import rebuild_figures, report
 from .settings_cli import BY, settings
 from .smtp import describe
+from .state import NO_TABLES, is_ready
 from .workers import MOST_THREADS, Clock, expire_all, purge_all
 
 GRACE = 30.0  # seconds that a worker which shall end gives the mail server for its last answer
@@ -120,6 +122,9 @@ def release(park: bool) -> None:
 )
 def worker(threads: int | None) -> None:
     """Send mail and do mass actions until told to stop (SIGTERM, Ctrl-C)."""
+    with suppress(DBAPIError):  # a database that is away comes back
+        if not is_ready():
+            raise click.ClickException(NO_TABLES)
     _check_mail()
     chosen = threads or current_app.config["INVITATIONS_DELIVERY_THREADS"]
     clock = Clock(current_app._get_current_object(), chosen)  # type: ignore[attr-defined]

@@ -13,7 +13,7 @@ from .database import session
 from .lifecycle import MOVES
 from .links import INVITATION, BadLink, unsign
 from .models import Invitation
-from .state import host, settings_of, state
+from .state import host, is_ready, settings_of, state
 
 KEY = "invitations_link"
 AWAITED = "invitations_sign_in"  # the visitor who followed the link was signed out
@@ -134,7 +134,7 @@ def has_ended() -> bool:
 
 def _is_on() -> bool:
     with session().no_autoflush:
-        return settings_of(host().current_store_view()).enabled
+        return is_ready() and settings_of(host().current_store_view()).enabled
 
 
 def find_unlinked(email: str) -> Invitation | None:

@@ -8,7 +8,7 @@ from flask import request, url_for
 from markupsafe import Markup
 
 from .i18n import gettext, speaking
-from .state import host, settings_of
+from .state import host, is_ready, settings_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +25,11 @@ class TemplateGlobal:
 
     @property
     def menu(self) -> MenuEntry | None:
-        """The entry My Invitations, None where invitations are off or nobody signed in."""
-        if host().current_customer() is None:
+        """The entry My Invitations, None where invitations are off or nobody signed in.
+
+        None, too, before there are tables.
+        """
+        if host().current_customer() is None or not is_ready():
             return None
         view = host().current_store_view()
         settings = settings_of(view)

@@ -15,7 +15,7 @@ from .database import Busy, session
 from .host import StoreView
 from .i18n import speaking
 from .rendering import render
-from .state import host
+from .state import host, is_ready
 
 # What CSRFProtect.init_app would set; a store may live without it.
 CSRF_DEFAULTS: dict[str, Any] = {
@@ -61,6 +61,8 @@ def protect(
             return None
         g.invitations_page = True
         _speak()
+        if not is_ready():
+            return busy_page(folder)
         refusal = admit()
         if refusal is not None:
             return refusal

@@ -54,7 +54,7 @@ from .refusals import (
 from .registration_form import teach
 from .settings import CREDIT_AND_GROUP
 from .signals import invitation_accepted
-from .state import host
+from .state import host, is_ready
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -206,7 +206,9 @@ def _deleted_customers(session: Session) -> list[Any]:
     """Return the customers who are about to be deleted, in a request or not."""
     if not session.deleted or not current_app or "invitations" not in current_app.extensions:
         return []
-    return [each for each in session.deleted if isinstance(each, host().customer_model)]
+    model = host().customer_model
+    deleted = [each for each in session.deleted if isinstance(each, model)]
+    return deleted if deleted and is_ready() else []
 
 
 def _assign_group(customer: Any, row: Invitation) -> None:
@@ -252,7 +254,7 @@ def finish(response: Response) -> Response:
         keep()
         tell_after(response)
     link = signed_in_with() if response.status_code < 500 else None  # else nobody may know
-    if link is not None:
+    if link is not None and is_ready():
         _note_sign_in(link)
     return response
 

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
+import sqlalchemy as sa
 from flask import Flask, current_app, g
 from jinja2 import Environment, Template
 
-from .database import session
+from .database import our_connection, session
 from .host import Host, StoreView
+from .models import Invitation
 from .senders import usable
 from .settings import Defaults, Settings, effective
 
 if TYPE_CHECKING:
     from .celery_tasks import Bell
     from .workers import DeliveryThread
+
+NO_TABLES: Final = "The tables of the invitations are missing: run 'flask invitations upgrade'."
 
 
 @dataclass(slots=True)
@@ -28,6 +32,8 @@ class State:
     hash_key: bytes
     acceptance: str = "insert"
     checked: bool = False
+    has_tables: bool = False
+    said_no_tables: bool = False
     layout: Template | None = None
     mail_templates: Environment | None = None
     row_templates: dict[Any, Template] = field(default_factory=dict)
@@ -58,6 +64,20 @@ def host() -> Host:
     return state().host
 
 
+def is_ready() -> bool:
+    """Return whether our tables are there, and say once in the log what to do where not.
+
+    A shop that is deployed before its upgrade sells meanwhile, so it is asked again until they are.
+    """
+    mounted = state()
+    if not mounted.has_tables:
+        mounted.has_tables = sa.inspect(our_connection()).has_table(Invitation.__tablename__)
+        if not mounted.has_tables and not mounted.said_no_tables:
+            mounted.said_no_tables = True
+            mounted.app.logger.error(NO_TABLES)
+    return mounted.has_tables
+
+
 def may(right: str) -> bool:
     """Return whether who asks has a right; the store is asked once a request for each."""
     known: dict[str, bool] = g.setdefault("invitations_rights", {})
@@ -67,8 +87,8 @@ def may(right: str) -> bool:
 
 
 def settings_of(view: StoreView) -> Settings:
-    """Return the settings in force for a store view."""
-    return effective(session(), view)
+    """Return the settings in force for a store view, the app's own before there are tables."""
+    return effective(session(), view) if is_ready() else state().defaults.settings
 
 
 def store_view(code: str, website: str = "") -> StoreView:

@@ -25,7 +25,7 @@ from .models import Invitation
 from .purging import purge_due
 from .reports import keeping
 from .settings import forget as forget_settings
-from .state import state_in
+from .state import State, is_ready, state_in
 from .throttle import forget
 from .turns import forget_turns
 
@@ -90,7 +90,7 @@ class Sender:
                 pause = POLL
                 try:
                     with self.app.app_context():
-                        pause = self._look()
+                        pause = self._look() if is_ready() else POLL
                 except Exception:
                     log.exception("A look at the outbox failed; the next one comes")
                 with suppress(Empty):
@@ -100,7 +100,8 @@ class Sender:
     def _say_goodbye(self) -> None:
         try:
             with self.app.app_context():
-                self.heart.end()
+                if is_ready():
+                    self.heart.end()
         except Exception:  # it will be missed, then
             log.exception("The end of a worker could not be noted")
 
