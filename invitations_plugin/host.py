@@ -215,7 +215,10 @@ class Host:
         return (Sender("general", "General Contact", name, email),)
 
     def purchases(self, keys: Iterable[str]) -> Iterable[Purchase]:
-        """Return the orders of these customers, for the conversions report."""
+        """Return the orders of these customers, for the conversions report.
+
+        Keys are strings, as :meth:`key` gives them: PostgreSQL compares none with a number.
+        """
         return ()
 
     def captcha(self) -> str | bool | None:

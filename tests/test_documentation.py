@@ -11,13 +11,18 @@ import pytest
 
 import invitations_plugin
 from bench import report
-from invitations_plugin import Host, signals
+from invitations_plugin import FlaskLoginHost, Host, Purchase, signals
 from invitations_plugin.cli import commands
 from invitations_plugin.extension import CONFIG
 from invitations_plugin.mail_kinds import INVITATION
 from invitations_plugin.notices import EVENTS
 from invitations_plugin.settings import SPECS, Settings
+from invitations_plugin.state import host
 from invitations_plugin.templating import FILTERS
+from sample_store.database import db
+from sample_store.models import Customer, Order
+
+from .support.stores import Store
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -99,6 +104,27 @@ def test_each_dependency_has_its_reason_in_the_readme(line: str) -> None:
     name = text.split(">=")[0].split("[")[0]
     if ">=" in text and text.startswith(name) and " " not in name:
         assert name.lower() in README.lower()
+
+
+def test_the_host_of_the_readme_tells_of_purchases_on_both_databases(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its shop's orders have other names than the sample store's."""
+    [code] = re.findall(r"```python\n(class ShopHost.+?)```", README, re.DOTALL)
+    names = {"FlaskLoginHost": FlaskLoginHost, "Order": Order, "Purchase": Purchase}
+    exec(code, names)  # noqa: S102  # our own README
+    with store.session():
+        for name, value in (
+            ("query", db.session.query(Order)),
+            ("paid_at", property(lambda order: order.at)),
+            ("total", property(lambda order: order.amount)),
+        ):
+            monkeypatch.setattr(Order, name, value, raising=False)
+        keys = [host().key(each) for each in db.session.query(Customer)]
+        shop = names["ShopHost"](Customer, register="shop.register")
+        found = list(shop.purchases(keys))
+        assert len(found) == db.session.query(Order).count() > 0
+    assert {each.customer_key for each in found} <= set(keys)
 
 
 def test_pictures_of_the_readme_exist() -> None:
