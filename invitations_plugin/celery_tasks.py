@@ -81,6 +81,12 @@ def init_celery(app: Flask, celery: Celery | None = None) -> Celery:
     return found
 
 
+def broker_of(app: Flask) -> str | None:
+    """Return the broker that the app's config, or else the environment, names."""
+    key = "CELERY_BROKER_URL"
+    return app.config.get(key, os.environ.get(key)) or None
+
+
 def _own_celery(app: Flask) -> Celery:
     try:
         from celery import Celery
@@ -88,8 +94,8 @@ def _own_celery(app: Flask) -> Celery:
         raise RuntimeError(
             "Celery is not installed: pip install 'invitations-plugin[celery]'."
         ) from None
-    broker = app.config.get("CELERY_BROKER_URL")
-    if not broker:
+    broker = broker_of(app)
+    if broker is None:
         raise RuntimeError("Name a broker in CELERY_BROKER_URL, or give init_celery your Celery.")
     made = Celery(app.name, broker=broker, set_as_current=False)
     made.conf.broker_connection_retry_on_startup = True

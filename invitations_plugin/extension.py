@@ -10,6 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from .addresses import BadAddress, parse_address
 from .admin import admin
+from .celery_tasks import broker_of
 from .checks import check_host
 from .cli import commands
 from .database import keep_on_bind, let_go, session
@@ -137,8 +138,7 @@ def _load_config(app: Flask) -> None:
 
 def _who_delivers(app: Flask) -> str:
     """Return who sends mail where nobody said: a store with a broker has Celery for it."""
-    broker = app.config.get("CELERY_BROKER_URL", os.environ.get("CELERY_BROKER_URL"))
-    return "celery" if broker else "thread"
+    return "celery" if broker_of(app) else "thread"
 
 
 def _read_threads(app: Flask) -> int:

@@ -14,10 +14,12 @@ from invitations_plugin.state import state
 
 from .support.brokers import Redis, celery_worker, rabbitmq, redis
 from .support.outbox import in_threads, many, queue, recipients, wait_for
+from .support.second_store import SecondStore
 from .support.sink import Sink
 from .support.stores import MakeStore, Store
 
 ANNA, BEN, CARA = "anna@example.com", "ben@example.com", "cara@example.com"
+IN_ONE = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 NOWHERE = "amqp://guest:guest@127.0.0.1:1//"
 
 
@@ -59,7 +61,7 @@ def test_on_rabbitmq_a_form_is_mailed_and_messages_that_come_again_change_nothin
         assert state().thread is None
 
 
-@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+@IN_ONE
 def test_on_redis_mail_waits_for_a_broker_that_is_away_and_for_one_that_forgot(
     make_store: MakeStore, sink: Sink, tmp_path: Path, own_redis: Redis
 ) -> None:
@@ -74,6 +76,16 @@ def test_on_redis_mail_waits_for_a_broker_that_is_away_and_for_one_that_forgot(
         own_redis.start()
         wait_for(lambda: is_empty(store), 60)
     assert recipients(sink) == [ANNA, BEN]
+
+
+@IN_ONE
+def test_a_broker_is_named_by_the_environment_as_well(
+    make_store: MakeStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CELERY_BROKER_URL", NOWHERE)
+    store = make_store(SecondStore, INVITATIONS_DELIVERY=None)
+    assert store.app.config["INVITATIONS_DELIVERY"] == "celery"
+    assert init_celery(store.app).conf.broker_url == NOWHERE
 
 
 @pytest.fixture
@@ -133,7 +145,7 @@ def test_our_messages_go_to_the_queue_that_was_named(make_store: MakeStore) -> N
     assert {each["options"]["queue"] for each in schedule.values()} == {"mail"}
 
 
-@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+@IN_ONE
 def test_celery_without_a_broker_is_refused_with_the_remedy(store: Store) -> None:
     with pytest.raises(RuntimeError, match="CELERY_BROKER_URL"):
         init_celery(store.app)
