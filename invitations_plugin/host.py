@@ -195,8 +195,11 @@ class Host:
         return (Group("general", "General"),)
 
     def websites(self) -> Sequence[Website]:
-        """Return the websites with their store views; the first is the default."""
-        view = StoreView("default", "Default Store View", "base")
+        """Return the websites with their store views; the first is the default.
+
+        Customers call the store as mail from it does: by the name in MAIL_DEFAULT_SENDER.
+        """
+        view = StoreView("default", "Default Store View", "base", brand=_default_sender()[0])
         return (Website("base", "Main Website", (view,)),)
 
     def current_store_view(self) -> StoreView:
@@ -441,7 +444,7 @@ def _default_sender() -> tuple[str, str]:
                 f"MAIL_DEFAULT_SENDER is {configured!r}, but must be an address, or a pair of name"
                 " and address."
             )
-        return str(configured[0]), str(configured[1])
+        return str(configured[0] or current_app.name), str(configured[1])
     text = str(configured or "")
     named = _NAMED.fullmatch(text)
     return (named[1] or current_app.name, named[2]) if named else (current_app.name, text)

@@ -185,6 +185,7 @@ def test_without_any_sign_in_the_answer_is_401() -> None:
     ("configured", "sender"),
     [
         (("The Corner", "corner@example.com"), ("The Corner", "corner@example.com")),
+        (("", "corner@example.com"), ("tests.second_host", "corner@example.com")),
         ("corner@example.com", ("tests.second_host", "corner@example.com")),
         ("The Corner <corner@example.com>", ("The Corner", "corner@example.com")),
         ('"Corner, Inc" <corner@example.com>', ("Corner, Inc", "corner@example.com")),
@@ -198,6 +199,22 @@ def test_the_sender_is_flask_mail_s(configured: Any, sender: tuple[str, str]) ->
     with bare(MAIL_DEFAULT_SENDER=configured).app_context():
         (found,) = host().senders(host().current_store_view())
     assert (found.name, found.email) == sender
+
+
+@pytest.mark.parametrize("database", ["sqlite"])
+def test_a_store_without_store_views_is_called_as_its_mail_is(
+    make_store: MakeStore, sink: Sink
+) -> None:
+    store = make_store(SecondStore)
+    store.customer().send(ANNA)
+    store.deliver()
+    mail = sink.to(ANNA)[-1]
+    landing = store.visitor().get(mail.link, follow_redirects=True)
+    office = store.staff().get("/admin/invitations/")
+    assert '<p class="inv-brand">Corner</p>' in office.text
+    for text in (mail.message["Subject"], mail.text, mail.html, landing.text):
+        assert "Corner" in text
+        assert "Default Store View" not in text
 
 
 def test_customers_among_many_addresses_are_found_whatever_their_case(any_store: Store) -> None:
