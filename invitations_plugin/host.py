@@ -133,7 +133,8 @@ class Host:
     def staff_websites(self) -> Collection[str] | None:
         """Return the codes of the websites that the signed-in member of staff works for.
 
-        None is all of them. Nothing of another website is shown to them, counted or changed.
+        None is all of them. Nothing of another website is shown to them, counted or changed; a
+        code that the store does not have (any more) counts for nothing.
         """
         return None
 

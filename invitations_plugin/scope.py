@@ -12,8 +12,26 @@ import sqlalchemy as sa
 from flask import g, has_app_context
 
 from .models import Invitation
+from .state import host
 
 Websites = Collection[str] | None  # None: all of them
+
+
+def limit_to_own() -> None:
+    """Let this request see nothing but the websites that the signed-in member of staff works for.
+
+    Of those the ones that the store has: of any other there is no store view to choose.
+
+    :raises TypeError: when the host names them by a string, which would be its letters.
+    """
+    own = host().staff_websites()
+    if isinstance(own, str):
+        raise TypeError(
+            f"The host's staff_websites() returned {own!r}: return a collection of codes, such as"
+            f" [{own!r}], or None for all websites."
+        )
+    known = {each.code for each in host().websites()} if own is not None else set()
+    limit_to(own if own is None else known.intersection(own))
 
 
 def limit_to(websites: Websites) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -258,6 +259,36 @@ def test_staff_of_several_websites_see_those(
     monkeypatch.setattr(known, "staff_websites", lambda self: [])
     for path in (GRID, JOBS, NEW):
         assert paola.get(path).status_code == 403
+
+
+@pytest.fixture
+def works_for(
+    store: Store, configurer: Visitor, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[object], Visitor]:
+    """Return a function that gives staff, with every right, of some websites."""
+
+    def make(websites: object) -> Visitor:
+        with store.app.app_context():
+            monkeypatch.setattr(type(host()), "staff_websites", lambda self: websites)
+            monkeypatch.setattr(type(host()), "may", lambda self, right: True)
+        return configurer
+
+    return make
+
+
+@pytest.mark.parametrize(
+    "page", ["", "configuration", "why", "delivery/", "new", "reports/customers"]
+)
+def test_staff_of_a_website_that_is_gone_are_refused(
+    works_for: Callable[[object], Visitor], page: str
+) -> None:
+    assert works_for(["retired", "private"]).get(GRID + page).status_code == 200
+    assert works_for(["retired"]).get(GRID + page).status_code == 403
+
+
+def test_websites_are_no_string(works_for: Callable[[object], Visitor]) -> None:
+    with pytest.raises(TypeError, match=r"returned 'main'.*such as \['main'\]"):
+        works_for("main").get(GRID)
 
 
 def test_a_selection_keeps_its_websites_when_it_is_written_down(store: Store) -> None:

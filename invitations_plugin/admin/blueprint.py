@@ -85,7 +85,7 @@ def admit() -> Response | None:
     if not host().is_staff():
         abort(403)
     here = (request.endpoint or "").rpartition(".")[2]
-    scope.limit_to(host().staff_websites())
+    scope.limit_to_own()
     if not scope.is_somewhere():
         abort(403)
     need(RIGHTS[here])
