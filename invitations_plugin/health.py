@@ -11,6 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 from flask import Blueprint, Response, abort, current_app, jsonify, request
 from sqlalchemy.exc import SQLAlchemyError
+from werkzeug.exceptions import MethodNotAllowed
 
 from . import metrics, watch
 from .database import session
@@ -77,6 +78,13 @@ def show_metrics() -> Response:
     finally:
         session().rollback()
     return Response(content, content_type=kind)
+
+
+@health.post("/health", endpoint="refuse")
+@health.post("/metrics", endpoint="refuse")
+def refuse_to_change() -> Response:
+    """Answer 405: the address of an invitee's link would take these names for one."""
+    raise MethodNotAllowed(["GET", "HEAD", "OPTIONS"])
 
 
 def _shows(token: str) -> bool:

@@ -86,6 +86,15 @@ def test_a_database_that_cannot_be_written_to_is_not_well(store: Store) -> None:
     assert (answer.status_code, answer.get_json()) == (503, {"status": "down"})
 
 
+@IN_ONE
+@pytest.mark.parametrize("path", [HEALTH, METRICS])
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE"])
+def test_the_addresses_only_show(store: Store, path: str, method: str) -> None:
+    answer = store.visitor().client.open(path, method=method)
+    assert answer.status_code == 405
+    assert "GET" in answer.headers["Allow"]
+
+
 def test_a_database_without_the_tables_is_not_well(store: Store) -> None:
     assert ask(store).status_code == 200
     with store.app.app_context():
