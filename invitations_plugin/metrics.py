@@ -19,7 +19,7 @@ from .clock import now
 from .watch_models import Worker
 
 PACKAGE = "prometheus_client"
-MISSING = "The metrics need a package more: pip install invitations-plugin[metrics]"
+MISSING = "The metrics need a package more: pip install 'invitations-plugin[metrics]'"
 # Name and help of what stands once for each place of a mail.
 PLACES = {
     Place.DUE: ("queued", "Mails that are due and wait for a worker"),

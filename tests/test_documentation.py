@@ -127,6 +127,16 @@ def test_the_host_of_the_readme_tells_of_purchases_on_both_databases(
     assert {each.customer_key for each in found} <= set(keys)
 
 
+def test_extras_are_quoted_for_the_shell_and_the_wheel_is_the_one_that_is_made() -> None:
+    commands = re.findall(r"pip install\s+([^\s`]+)", README)
+    assert any(".whl[" in each for each in commands)
+    assert all(re.fullmatch(r"'.+\[.+\]'", each) for each in commands)
+    [version] = re.findall(
+        r'^version = "(.+)"', (ROOT / "pyproject.toml").read_text(), re.MULTILINE
+    )
+    assert f"dist/invitations_plugin-{version}-py3-none-any.whl" in README
+
+
 def test_pictures_of_the_readme_exist() -> None:
     for name in ("my-invitations.png", "grid.png"):
         assert f"docs/{name}" in README

@@ -181,5 +181,5 @@ def test_without_the_package_the_remedy_is_said(
     store = make_store(**TOKEN)
     answer = ask(store, METRICS, headers=SHOWN)
     assert answer.status_code == 501
-    assert "pip install invitations-plugin[metrics]" in answer.text
-    assert "invitations-plugin[metrics]" in run(store, "doctor").output
+    assert "pip install 'invitations-plugin[metrics]'" in answer.text
+    assert "'invitations-plugin[metrics]'" in run(store, "doctor").output
