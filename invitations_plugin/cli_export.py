@@ -5,23 +5,27 @@ from __future__ import annotations
 import errno
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import IO
 
 import click
+import sqlalchemy as sa
 from flask.cli import with_appcontext
+from sqlalchemy.orm import InstrumentedAttribute
 
 from . import exports
 from .admin.exported import file_texts
+from .admin.pages import names
 from .admin.words import FILTER_ERRORS, FILTERS
 from .database import atomically, session
 from .exporting import FORMATS, count
 from .grid import Selection, highest_id, read_query
 from .host import StoreView
 from .i18n import speaking
+from .models import Invitation
 from .state import host
 
 
@@ -46,9 +50,7 @@ def export(file: Path, kind: str | None, **filters: str) -> None:
     is there when it is whole, and only its owner may read it. Exit code 1 when it cannot be
     written, 2 when a filter cannot be read.
     """
-    kind = kind or ("xlsx" if file.suffix.lower() == ".xlsx" else "csv")
-    if not FORMATS[kind].is_available:
-        raise click.ClickException("XLSX needs a package: pip install 'invitations-plugin[xlsx]'.")
+    kind = chosen_format(file, kind)
     view = host().websites()[0].store_views[0]
     selection = _select(filters, view.timezone)
     with speaking(view), reported(file), opened(file) as target:
@@ -61,7 +63,41 @@ def _select(filters: dict[str, str], timezone: str) -> Selection:
     for name, error in query.errors.items():
         hint = f"--{name.replace('_', '-')}"
         raise click.BadParameter(FILTER_ERRORS[error], param_hint=hint)
+    _refuse_unknown(query.filters)
     return Selection(query=query, upto=highest_id(session()))
+
+
+def _refuse_unknown(filters: Mapping[str, str]) -> None:
+    """Refuse a code that the store does not have, nor any invitation from when it had it."""
+    known, row = names(), Invitation
+    for name, codes, column in (
+        ("website", known.websites, row.website),
+        ("group", known.groups, row.group_code),
+        ("store_view", known.store_views, row.store_view),
+    ):
+        code = filters[name]
+        if code and code not in codes and not _is_somewhere(column, code):
+            text = f"{code!r} is none of {', '.join(codes)}."
+            raise click.BadParameter(text, param_hint=f"--{name.replace('_', '-')}")
+
+
+def _is_somewhere(column: InstrumentedAttribute[str], code: str) -> bool:
+    return session().scalar(sa.select(Invitation.id).where(column == code).limit(1)) is not None
+
+
+def chosen_format(file: Path, asked: str | None) -> str:
+    """Return the format that was asked for, else by the name of the file; CSV has none to need.
+
+    :raises click.BadParameter: when the name ends in another one.
+    :raises click.ClickException: when the format needs a package that is not there.
+    """
+    kind = asked or file.suffix.lower().removeprefix(".") or "csv"
+    if kind not in FORMATS:
+        text = f"{file.name} ends in no format: choose one of {', '.join(FORMATS)} by --format."
+        raise click.BadParameter(text, param_hint="FILE")
+    if not FORMATS[kind].is_available:
+        raise click.ClickException("XLSX needs a package: pip install 'invitations-plugin[xlsx]'.")
+    return kind
 
 
 def _write(kind: str, selection: Selection, view: StoreView, target: IO[bytes]) -> int:

@@ -19,7 +19,7 @@ from .admin.report_links import Asking, GridLinks, read_asking
 from .admin.report_tables import Table
 from .admin.report_words import REPORTS, error_text
 from .admin.reports import every_customer
-from .cli_export import opened, reported
+from .cli_export import chosen_format, opened, reported
 from .database import atomically, session
 from .exporting import FORMATS
 from .i18n import speaking
@@ -77,9 +77,9 @@ def report(name: str, file: Path, kind: str | None, **asked: str) -> None:
     What was asked for stands above it. Exit code 1 when it cannot be written, 2 when an
     option cannot be read.
     """
-    kind = kind or ("xlsx" if file.suffix.lower() == ".xlsx" else "csv")
-    if not FORMATS[kind].is_available:
-        raise click.ClickException("XLSX needs a package: pip install 'invitations-plugin[xlsx]'.")
+    kind = chosen_format(file, kind)
+    if asked["search"] and name != "customers":
+        raise click.BadParameter(f"The report {name} has no search.", param_hint="--search")
     view = host().websites()[0].store_views[0]
     # Tables are those of the pages, which lead on to other pages: that needs a request.
     with current_app.test_request_context(), speaking(view):

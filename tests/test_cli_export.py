@@ -85,7 +85,15 @@ def test_its_filters_are_those_of_the_grid(store: Store) -> None:
 
 
 @pytest.mark.parametrize(
-    ("option", "value"), [("--status", "lost"), ("--id-from", "x"), ("--sent-to", "soon")]
+    ("option", "value"),
+    [
+        ("--status", "lost"),
+        ("--id-from", "x"),
+        ("--sent-to", "soon"),
+        ("--website", "nope"),
+        ("--group", "nope"),
+        ("--store-view", "nope"),
+    ],
 )
 def test_a_filter_that_cannot_be_read_writes_nothing(
     store: Store, tmp_path: Path, option: str, value: str
@@ -97,6 +105,23 @@ def test_a_filter_that_cannot_be_read_writes_nothing(
     assert option in answer.stderr
     assert not file.exists()
     assert entries(store) == []
+
+
+def test_what_the_store_has_no_more_can_be_exported(store: Store) -> None:
+    one(store, website="gone")
+    assert "1 exported" in run(store, "-", "--website", "gone").stderr
+    assert "0 exported" in run(store, "-", "--website", "private").stderr
+
+
+def test_a_name_that_says_another_kind_is_refused_without_the_option(
+    store: Store, tmp_path: Path
+) -> None:
+    file = tmp_path / "all.pdf"
+    answer = run(store, file)
+    assert answer.exit_code == 2
+    assert "choose one of csv, xlsx by --format" in answer.stderr
+    assert not file.exists()
+    assert run(store, file, "--format", "csv").exit_code == 0
 
 
 def test_a_file_that_cannot_be_written_is_named(store: Store, tmp_path: Path) -> None:

@@ -70,6 +70,16 @@ def test_the_name_of_the_file_says_which_kind(filled: Store, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("database", ["sqlite"])
+def test_what_a_report_cannot_do_is_not_ignored(filled: Store, tmp_path: Path) -> None:
+    for wrong in ((tmp_path / "report.pdf",), ("--search", "anna")):
+        answer = run(filled, "report", "invitations", *wrong, *MARCH)
+        assert answer.exit_code == 2
+        assert answer.stdout == ""
+    assert list(tmp_path.glob("*.pdf")) == []
+    assert run(filled, "report", "customers", "--search", "anna", *MARCH).exit_code == 0
+
+
+@pytest.mark.parametrize("database", ["sqlite"])
 def test_an_option_that_cannot_be_read_is_named(store: Store) -> None:
     wrong = {"from": "2026-02-30", "to": "2026-02-01", "by": "hour", "store": "nowhere"}
     for option, value in wrong.items():
