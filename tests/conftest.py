@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 import time_machine
-from jinja2 import FileSystemBytecodeCache
+from jinja2 import FileSystemBytecodeCache, StrictUndefined
 from sqlalchemy.pool import Pool
 
 from invitations_plugin.state import is_ready
@@ -132,6 +132,8 @@ def make_store(
         url = hand_out(kind.name, prepare, tmp_path)
         store = kind(**given | {"DATABASE_URL": url} | config)
         store.app.jinja_env.bytecode_cache = compiled
+        # A store may take an undefined name for an error, so each page and mail of a test does.
+        store.app.jinja_env.undefined = StrictUndefined
         store.seed()
         with store.session():
             is_ready()  # which an app asks once, so no count of statements depends on it

@@ -83,6 +83,7 @@ def test_our_own_pages_ask_to_come_back(bare: Store, address: str) -> None:
     answer = visitor.get(address)
     assert answer.status_code == 503
     assert "Retry-After" in answer.headers
+    assert "html" in answer.content_type
 
 
 def test_a_worker_names_the_remedy_in_one_line(bare: Store) -> None:
