@@ -25,7 +25,7 @@ from .models import Invitation
 from .purging import purge_due
 from .reports import keeping
 from .settings import forget as forget_settings
-from .state import State, is_ready, state_in
+from .state import is_ready, state_in
 from .throttle import forget
 from .turns import forget_turns
 
