@@ -235,6 +235,23 @@
   };
   on('change', ({ target }) => 'invInherit' in target.dataset && inherit(target));
 
+  /* The browser asks before a form is left whose text is nowhere saved: it was changed, or it came back with what
+     was posted. Not where that is wanted (it is sent, or reset), nor for what is only looked at. */
+  const isChanged = (field) => {
+    if (field.closest('[data-inv-aside]')) return false;
+    if (!field.options) return field.value !== (field.defaultValue ?? field.value) || field.checked !== field.defaultChecked;
+    const first = [...field.options].findIndex(({ defaultSelected }) => defaultSelected);
+    return field.selectedIndex !== Math.max(first, 0);
+  };
+  const isUnsaved = (form) => !form.hasAttribute('aria-busy')
+    && (form.dataset.invUnsaved === 'POST' || [...form.elements].some(isChanged));
+  on('click', ({ target }) => delete target.closest?.('[data-inv-reset]')?.closest('form').dataset.invUnsaved);
+  const askToLeave = (event) => {
+    if ([...document.querySelectorAll('form[data-inv-unsaved]')].some(isUnsaved)) event.preventDefault();
+  };
+  // Nowhere else: it keeps a page out of some browsers' cache of what Back leads to.
+  if (document.querySelector('[data-inv-unsaved]')) on('beforeunload', askToLeave);
+
   /* What a page needs when it is shown, by the browser or by htmx. */
   const show = () => {
     document.querySelectorAll('[data-inv-inherit]').forEach(inherit);
