@@ -115,7 +115,9 @@ def test_an_action_asks_first_with_the_numbers_of_what_then_happens(
     staying = [each for each in question.text("li") if "stays as it is" in each]
     assert len(staying) == len(STATUSES) - len(EFFECTS[action])
     assert "1 stays as it is: its status is Accepted." in staying
-    assert [question.link("Back"), question.text("button")] == [GRID, ["OK"]]
+    back = question.link("Back") or ""
+    assert back.startswith(f"{GRID}?action={action}&ids=")
+    assert question.text("button") == ["OK"]
 
     done = confirm(admin, question)
     assert done.notices == [SAID[action], *staying]
@@ -317,8 +319,52 @@ def test_a_filter_that_cannot_be_read_never_means_everything(store: Store, admin
     admin.get(GRID)
     given = {"action": "discard", "select": "all", "upto": number, "confirm": "1"}
     for bad in ({"status": "lost"}, {"id_from": "abc"}, {"sent_to": "soon"}):
-        admin.post(ACTIONS, given | bad)
+        page = Page(admin.post(ACTIONS, given | bad, follow_redirects=True))
+        assert page.notices == ["Correct the filters first."]
+        assert "selected" in page.all("option", value="discard")[0].attributes
     assert store.invitation("anna@example.com").status == "sent"
+
+
+def test_a_filter_in_the_address_is_no_filter_of_the_form(store: Store, admin: Visitor) -> None:
+    number = one(store)
+    admin.get(GRID)
+    given = {"action": "discard", "select": "all", "upto": number, "confirm": "1"}
+    for bad in ("status=bogus", "status=accepted", "invitee=ben"):
+        assert admin.post(f"{ACTIONS}?{bad}", given).status_code == 400
+    assert store.invitation("anna@example.com").status == "sent"
+    assert admin.post(f"{ACTIONS}?status=", given).status_code == 302
+
+
+def test_back_from_the_question_brings_the_page_and_what_was_chosen(
+    store: Store, admin: Visitor
+) -> None:
+    ids = insert(store, [row(f"{n:02}@example.com") for n in range(45)])
+    second = Page(admin.get(Page(admin.get(GRID)).link("Next") or ""))
+    fields = {
+        each.attributes["name"]: each.attributes["value"]
+        for each in second.all("input", type="hidden")
+    }
+    given = fields | {"action": "expire", "ids": [ids[20], ids[22]]}
+    for more, expected in (({}, [str(ids[22]), str(ids[20])]), ({"select": "all"}, [])):
+        question = Page(admin.post(ACTIONS, given | more))
+        back = Page(admin.get(question.link("Back") or ""))
+        assert "selected" in back.all("option", value="expire")[0].attributes
+        boxes = back.all("input", name="ids")
+        assert boxes[0].attributes["value"] == str(ids[24])
+        ticked = [each.attributes["value"] for each in boxes if "checked" in each.attributes]
+        assert ticked == expected
+    done = admin.post(ACTIONS, given | {"confirm": "1"})
+    assert "after=" in done.location
+    assert "ids=" not in done.location
+
+
+def test_what_is_too_much_for_an_address_is_left_to_the_script(
+    store: Store, admin: Visitor
+) -> None:
+    ids = insert(store, [row(f"{n:03}@example.com") for n in range(201)])
+    admin.get(GRID)
+    back = Page(admin.post(ACTIONS, {"action": "discard", "ids": ids})).link("Back") or ""
+    assert back == f"{GRID}?action=discard"
 
 
 @pytest.mark.parametrize("action", ["", "delete", "discard "])

@@ -117,7 +117,8 @@ def test_an_export_asks_first_how_many_rows_and_what_is_in_them(
     assert question.text("h1") == [f"Export 2 invitations as {kind.upper()}?"]
     assert facts(question) == {"Sent": "1", "Not Sent": "1"}
     assert f"Columns: {' · '.join(HEAD)}" in question.text("li")
-    assert [question.link("Back"), question.text("button")] == [GRID, ["OK"]]
+    back = f"{GRID}?action=export_{kind}&ids={ids[0]}&ids={ids[1]}"
+    assert [question.link("Back"), question.text("button")] == [back, ["OK"]]
     with store.session() as db:
         assert db.scalar(sa.select(sa.func.count()).select_from(Export)) == 0
 

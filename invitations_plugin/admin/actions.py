@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
-from flask import Response, g, request, url_for
+from flask import Response, abort, g, request, url_for
 from werkzeug.datastructures import MultiDict
 
 from .. import bulk, jobs
@@ -13,7 +12,7 @@ from ..bulk import ACTIONS, Outcome
 from ..database import atomically, session
 from ..digits import whole_number
 from ..events import wake_delivery
-from ..grid import Selection, next_ids, read_query
+from ..grid import FILTERS, SIZES, Selection, next_ids, read_query
 from ..i18n import format_number, gettext
 from ..rendering import notify, redirect_to
 from . import exports, pages, words
@@ -21,6 +20,7 @@ from .blueprint import actor, admin, need, show
 
 AT_ONCE = 500
 MOST_IDS = 10_000
+MOST_TICKED = max(SIZES)  # that the way back carries: no page of the grid has more boxes
 
 
 class _Unusable(Exception):
@@ -30,6 +30,8 @@ class _Unusable(Exception):
 @admin.post("/actions")
 def actions() -> Response:
     """Ask before a mass action or an export; with ``confirm=1`` do it."""
+    if any(request.args.get(name) for name in FILTERS):
+        abort(400)  # they would not count: what is chosen stands in the form alone
     action = request.form.get("action", "")
     right = _right(action)
     if not right:
@@ -62,7 +64,7 @@ def _kind(action: str) -> str:
 
 def _refuse(why: str) -> Response:
     notify("error", why)
-    return redirect_to(_back_url(request.form))
+    return redirect_to(_back_url(request.form, **_chosen(request.form)))
 
 
 def _selection(form: MultiDict[str, str]) -> Selection:
@@ -72,8 +74,9 @@ def _selection(form: MultiDict[str, str]) -> Selection:
     """
     if form.get("select") == "all":
         query = read_query(form, g.inv_view.timezone)
-        upto = _ids([form.get("upto", "")])
-        if upto and not query.errors:
+        if query.errors:
+            raise _Unusable(gettext("Correct the filters first."))
+        if upto := _ids([form.get("upto", "")]):
             return Selection(query=query, upto=upto[0], exclude=_ids(form.getlist("exclude")))
     elif ids := _ids(form.getlist("ids")):
         return Selection(ids=ids)
@@ -100,7 +103,7 @@ def _ask(action: str, selection: Selection) -> Response:
         "admin/confirm.html",
         action=action,
         fields=_fields(selection, request.form),
-        back_url=_back_url(request.form),
+        back_url=_back_url(request.form, **_chosen(request.form)),
         **asked,
     )
 
@@ -125,17 +128,27 @@ def _change(action: str, selection: Selection) -> dict[str, Any]:
 
 def _fields(selection: Selection, form: MultiDict[str, str]) -> list[tuple[str, str]]:
     """Return the selection as the hidden fields of the confirmation."""
-    query = list(read_query(form, g.inv_view.timezone).as_arguments().items())
+    query = list(read_query(form, g.inv_view.timezone).as_fields().items())
     if selection.query is None:
         return [("ids", str(each)) for each in selection.ids] + query
     excluded = [("exclude", str(each)) for each in selection.exclude]
     return [("select", "all"), ("upto", str(selection.upto)), *excluded, *query]
 
 
-def _back_url(form: Mapping[str, str]) -> str:
+def _back_url(form: MultiDict[str, str], **chosen: Any) -> str:
     """Return the grid as it was left."""
-    arguments: dict[str, Any] = read_query(form, g.inv_view.timezone).as_arguments()
-    return url_for("invitations_admin.grid", **arguments)
+    left: dict[str, Any] = read_query(form, g.inv_view.timezone).as_fields()
+    return url_for("invitations_admin.grid", **left, **chosen)
+
+
+def _chosen(form: MultiDict[str, str]) -> dict[str, Any]:
+    """Return what was chosen and is not done, as the grid's address takes it.
+
+    A script keeps the boxes by itself; without one they come back ticked by this.
+    """
+    ids = [each for each in form.getlist("ids") if each.isascii() and each.isdecimal()]
+    is_theirs = form.get("select") != "all" and len(ids) <= MOST_TICKED
+    return {"action": form.get("action"), "ids": ids if is_theirs else None}
 
 
 def _do(action: str, ids: list[int]) -> Response:

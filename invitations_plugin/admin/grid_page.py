@@ -9,7 +9,8 @@ from dataclasses import replace
 from typing import Any, Final
 from urllib.parse import quote_plus
 
-from flask import g, url_for
+from flask import g, request, url_for
+from markupsafe import Markup
 
 from ..grid import (
     COLUMNS,
@@ -87,7 +88,9 @@ def grid_context(query: Query, page: Page, view: SavedView | None) -> dict[str, 
     actions = pages.actions()
     shown = {name for code in query.columns for name in COLUMNS[code].filters}
     return {
-        "rows": row_html(page.rows, query.columns, called, view_of_days, can_act=bool(actions)),
+        "rows": _ticked(
+            row_html(page.rows, query.columns, called, view_of_days, can_act=bool(actions))
+        ),
         "columns": _columns(query, links, called),
         "is_usual": tuple(query.columns) == DEFAULT_COLUMNS,
         "chips": [_chip(name, query, links, called) for name in query.in_force()],
@@ -103,13 +106,25 @@ def grid_context(query: Query, page: Page, view: SavedView | None) -> dict[str, 
         "panels": _panels(links),
         "saved": _saved(query, view),
         "actions": actions,
-        "query_fields": list(query.as_arguments().items()),
+        "chosen": request.args,
+        "query_fields": list(query.as_fields().items()),
         "upto": page.rows[0].highest if page.rows else 0,
         "selection_key": _selection_key(query),
         "has_errors": bool(query.errors),
         "again_url": links.here(),
         **total_context(links, page.total),
     }
+
+
+def _ticked(rows: Markup) -> Markup:
+    """Tick the boxes that the address names: after a question that was not answered with yes.
+
+    It names some seldom, so the rows are not asked one by one.
+    """
+    for each in request.args.getlist("ids"):
+        box = Markup('name="ids" value="{}"').format(each)
+        rows = rows.replace(box, box + Markup(" checked"))
+    return rows
 
 
 def total_context(links: Links, total: Total) -> dict[str, Any]:

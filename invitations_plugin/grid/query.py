@@ -165,6 +165,11 @@ class Query:
         kept = {"view": self.view, "report": self.report}
         return self.state() | {name: text for name, text in kept.items() if text}
 
+    def as_fields(self) -> dict[str, str]:
+        """Return the same with the page: what a form of the grid carries along."""
+        page = {"after": self.after, "before": self.before}
+        return self.as_arguments() | {name: text for name, text in page.items() if text}
+
     def state(self) -> dict[str, str]:
         """Return what a saved view keeps of the address: all but the page and the view."""
         chosen = {name: value for name, value in self.filters.items() if value}

@@ -282,3 +282,26 @@ def test_a_running_job_is_stopped_by_its_button(
     expect(vips.get_by_role("button", name="Stop")).to_have_count(0)
     finish()
     assert {each.status for each in live.store.invitations()} == {"sent"}
+
+
+def test_without_javascript_back_from_the_question_ticks_what_was_ticked(
+    visit: Callable[..., Page], ids: list[int]
+) -> None:
+    page = visit("admin@example.com", java_script_enabled=False)
+    page.goto(VIP)
+    page.get_by_role("link", name="Next", exact=True).click()
+    box(page, ids[23]).check()
+    submit(page, "discard")
+    page.get_by_role("link", name="Back", exact=True).click()
+    expect(box(page, ids[23])).to_be_checked()
+    expect(page.locator("tbody input:checked")).to_have_count(1)
+    expect(page.locator("[name=action]")).to_have_value("discard")
+    submit(page, "discard")
+    expect(page.get_by_role("heading")).to_have_text("Discard 1 invitation?")
+    page.get_by_role("link", name="Back", exact=True).click()
+    menu(page).select_option("all")
+    submit(page, "expire")
+    expect(page.get_by_role("heading")).to_have_text("Expire 45 invitations?")
+    page.get_by_role("link", name="Back", exact=True).click()
+    expect(menu(page)).to_have_value("")  # or one box more would still mean all
+    expect(page.locator("tbody input:checked")).to_have_count(0)
