@@ -55,6 +55,11 @@ def gettext(message: str, **variables: Any) -> str:
     return translated % variables if variables else translated
 
 
+def pgettext(context: str, message: str) -> str:
+    """Translate a message that means something else, or is bent otherwise, in a context."""
+    return str(_domain.get_translations().upgettext(context, message))
+
+
 def ngettext(singular: str, plural: str, num: int, *, shown: str = "", **variables: Any) -> str:
     """Translate a message by a number, which it may show as ``%(num)s``.
 
@@ -77,6 +82,11 @@ def translator() -> Callable[..., str]:
 
 def n_(message: str) -> str:
     """Mark a message for the catalogues that is translated where it is shown."""
+    return message
+
+
+def np_(context: str, message: str) -> str:
+    """Mark a message for the catalogues, with the context that :func:`pgettext` finds it in."""
     return message
 
 

@@ -29,7 +29,10 @@ PROBLEMS = {
     "missing": n_("The link {{ %(detail)s }} is missing."),
     "nested": n_("Too many parts stand within one another."),
     "subject": n_("The variable %(detail)s may not stand in a subject."),
-    "syntax": n_("This cannot be read: %(detail)s"),
+    "syntax": n_(
+        "This cannot be read: each {{ needs its }}, each {%% its %%}, each if its endif, and"
+        " something within."
+    ),
     "tag": n_("The tag <%(detail)s> may not be used in a mail."),
     "tag variable": n_(
         "The variable %(detail)s may stand in the text only, not within a tag or a style."

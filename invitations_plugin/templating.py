@@ -6,6 +6,7 @@ or grows, so that no template takes long, whatever it is given.
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -49,6 +50,12 @@ ALLOWED = (
     nodes.Template,
     nodes.TemplateData,
 )
+TAGS = ("if", "elif", "else", "endif", "raw", "endraw")
+# What Jinja does not read, so that tags in it are none.
+UNREAD = re.compile(
+    r"\{#.*?#\}|\{%[-+]?\s*raw\s*[-+]?%\}.*?\{%[-+]?\s*endraw\s*[-+]?%\}", re.DOTALL
+)
+TAG = re.compile(r"\{%[-+]?\s*(\w+)")
 # How what is refused is written, where its name is another.
 SPELT = {
     "add": "+",
@@ -136,7 +143,12 @@ def fill_in(source: str, variables: Mapping[str, Any], *, autoescape: bool) -> s
 
 
 def parse(source: str, *, autoescape: bool) -> nodes.Template | Problem:
-    """Read a template, or say why it cannot be read."""
+    """Read a template, or say why it cannot be read: in words of ours, for Jinja's advise tags
+    that are refused here.
+    """
+    refused = _refused_tag(source)
+    if refused is not None:
+        return refused
     try:
         tree = _sandbox(autoescape).parse(source)
         _compiled(source, autoescape)
@@ -147,13 +159,22 @@ def parse(source: str, *, autoescape: bool) -> nodes.Template | Problem:
     return tree
 
 
+def _refused_tag(source: str) -> Problem | None:
+    """Return the first tag that is none of ours, with its line."""
+    bare = UNREAD.sub(lambda found: "\n" * found[0].count("\n"), source)
+    for found in TAG.finditer(bare):
+        if found[1] not in TAGS:
+            return Problem("construct", bare.count("\n", 0, found.start(1)) + 1, found[1])
+    return None
+
+
 def _syntax_problem(error: TemplateSyntaxError) -> Problem:
     said = error.message or ""
     if said.startswith("No filter named"):
         return Problem("filter", error.lineno, said.split("'")[1], ", ".join(FILTERS))
     if said.startswith("No test named"):
         return Problem("construct", error.lineno, "is")
-    return Problem("syntax", error.lineno, said)
+    return Problem("syntax", error.lineno)
 
 
 def judge(tree: nodes.Template, variables: Iterable[str]) -> Iterator[Problem]:

@@ -178,6 +178,16 @@ def test_there_is_no_such_invitation(store: Store, admin: Visitor) -> None:
             assert admin.post(f"{GRID}{number}/{action}").status_code == 404
 
 
+def test_what_is_missing_is_called_an_invitation_only_at_an_invitation_s_address(
+    store: Store, admin: Visitor
+) -> None:
+    assert "There is no such invitation" in admin.get(f"{GRID}99999/").text
+    for path in ("exports/99", "jobs/99", "templates/nope/", "configuration?scope=store:nope"):
+        answer = admin.get(f"{GRID}{path}")
+        assert answer.status_code == 404
+        assert "This page does not exist, or what it showed was removed." in answer.text
+
+
 def test_who_may_only_look_is_offered_nothing_and_refused(store: Store) -> None:
     clerk = store.staff("clerk@example.com")
     number = one(store)

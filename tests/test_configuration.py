@@ -278,6 +278,14 @@ def test_a_bad_value_is_told_at_its_field_and_nothing_is_saved_or_lost(
     assert page.link(SPECS[name].label) == f"#{name}"
 
 
+def test_of_many_lines_the_wrong_one_is_named(store: Store, admin: Visitor) -> None:
+    typed = "general: max_per_day=5\nvip: max_pending=0 max_per_day=zz"
+    page = Page(change(admin, group_limits=typed))
+    assert page.error("group_limits") == (
+        "vip: max_pending=0 max_per_day=zz: max_per_day takes a whole number from 0 to 1,000,000."
+    )
+
+
 def test_all_that_is_wrong_is_told_at_once_on_both_databases(store: Store, admin: Visitor) -> None:
     answer = change(admin, FRENCH, max_per_send="0", link_days="x", email_sender="nobody")
     page = Page(answer)

@@ -202,7 +202,8 @@ def test_by_invitation_only_is_good_to_know(store: Store, admin: Visitor) -> Non
         ("customer", "nobody@example.com", "has no customer"),
         ("customer", "giulia@example.com", "has no customer"),
         ("customer", "'; --", "has no customer"),
-        ("invitee", "nobody", "has an @"),
+        ("invitee", "nobody", "Not an e-mail address: there is no @ in it"),
+        ("invitee", "@@bad", "Not an e-mail address: there is more than one @ in it"),
     ],
 )
 def test_nobody_is_told_at_the_field(

@@ -10,10 +10,11 @@ import pytest
 
 from invitations_plugin.mail_kinds import INVITATION
 from invitations_plugin.mail_rules import LONGEST, MOST_TOLD, PARTS, Content, Unfit, problems, write
-from invitations_plugin.template_words import PROBLEMS
+from invitations_plugin.template_words import PROBLEMS, problem_text
 from invitations_plugin.templating import LONGEST_MADE, Problem, TooLong
 
 from .support.mail_templates import CONTENT, HTML, TEXT
+from .support.stores import Store
 
 NEW: dict[str, Any] = {
     "inviter_name": "Veronica",
@@ -84,6 +85,33 @@ def test_what_no_template_may_use_is_named_with_its_line(part: str, more: str, f
     source = f"{CONTENT.part(part)}\n\n{more}"
     line = source.count("\n") + 1
     assert (fact, line) in facts(part, source)
+
+
+@pytest.mark.parametrize(
+    ("more", "name"),
+    [
+        ("{% loop %}", "loop"),
+        ("{%- for each in message %}", "for"),
+        ("{% endfor %}", "endfor"),
+        ("{# {% for %} #}{% if message %}{% endfi %}", "endfi"),
+        ("{%- raw -%}{% for %}{% endraw %}{% endfor %}", "endfor"),
+    ],
+)
+def test_a_tag_that_is_none_of_ours_is_named_before_jinja_advises_others(
+    more: str, name: str
+) -> None:
+    source = f"{TEXT}\n{{# a\ncomment #}}\n{more}"
+    assert found(text=source) == {"text": [Problem("construct", source.count("\n") + 1, name)]}
+
+
+def test_what_cannot_be_read_is_said_in_words_of_ours(store: Store) -> None:
+    with store.app.test_request_context():
+        for source in ("{% if %}", "{{ message", "{% if message %}", "{{ message message }}"):
+            (problem,) = found(text=f"{TEXT}\n{source}")["text"]
+            assert problem_text(problem) == (
+                f"Line {TEXT.count(chr(10)) + 2}: This cannot be read: each {{{{ needs its }}}},"
+                " each {% its %}, each if its endif, and something within."
+            )
 
 
 @pytest.mark.parametrize(

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from decimal import Decimal
+from typing import cast
 
 import pytest
 
+from invitations_plugin.admin.report_page import money_facts
 from invitations_plugin.database import TooSlow
 from invitations_plugin.host import Host
+from invitations_plugin.reports import Conversions, Money, Report
 from invitations_plugin.state import host
 
 from .support.pages import Page, statements
@@ -261,6 +265,38 @@ def test_figures_are_written_as_the_store_view_does(store: Store, admin: Visitor
     assert lines[-1][1] == "1 000"
     assert lines[-1][4] == "0,0 %"
     assert lines[2][0] == f"1{DASH}2 mars 2026"
+
+
+@pytest.mark.parametrize(
+    ("code", "sent", "drawn"),
+    [
+        ("en", ["Sent", "Accepted", "Discarded"], "Sent Registered Purchased"),
+        ("fr", ["Envoyées", "Acceptées", "Retirées"], "Envoyées Inscrits Avec achat"),
+        ("it", ["Inviati", "Accettati", "Revocati"], "Inviati Registrati Con acquisto"),
+    ],
+)
+def test_a_sum_is_called_in_the_plural_where_a_status_is_not(
+    store: Store, admin: Visitor, code: str, sent: list[str], drawn: str
+) -> None:
+    insert(store, [invited(store, f"{n}@example.com") for n in range(2)])
+    admin.get(f"/?store={code}")
+    assert table(Page(admin.get(f"{REPORTS}invitations?{MARCH}")))[0][1:4] == sent
+    assert Page(admin.get(f"{REPORTS}glance")).text("dt") == sent
+    bars = Page(admin.get(f"{REPORTS}conversions?{MARCH}"))
+    labels = [
+        each.attributes["title"].partition(":")[0]
+        for each in bars.all("div")
+        if "title" in each.attributes
+    ]
+    assert " ".join(each.strip() for each in labels) == drawn
+
+
+def test_one_order_is_one(store: Store, admin: Visitor) -> None:
+    with store.app.test_request_context():
+        for orders, said in ((1, "in 1 order,"), (2, "in 2 orders,")):
+            totals = [Money("EUR", orders, Decimal("8.00"))]
+            ((_, text),) = money_facts(Conversions(cast("Report", None), {}, totals, None, True))
+            assert said in text
 
 
 def test_who_lacks_the_right_sees_no_report_and_no_entry(store: Store) -> None:

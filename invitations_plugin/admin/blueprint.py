@@ -121,8 +121,9 @@ def forbidden(error: Forbidden) -> Response:
 
 @admin.errorhandler(NotFound)
 def missing(error: NotFound) -> Response:
-    """Say that there is no such page."""
-    return show("admin/missing.html", status=404)
+    """Say that there is no such invitation, or page."""
+    is_invitation = "invitation_id" in (request.view_args or {})
+    return show("admin/missing.html", status=404, is_invitation=is_invitation)
 
 
 @admin.errorhandler(RequestEntityTooLarge)

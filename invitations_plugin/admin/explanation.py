@@ -10,13 +10,12 @@ from ..addresses import BadAddress, parse_address
 from ..configuring import places
 from ..database import session
 from ..explaining import Finding, Question, explain
-from ..forms import bad_address_text
 from ..host import StoreView
 from ..i18n import gettext
 from ..settings import DEFAULT, STORE_VIEW
 from ..state import host, may
 from ..text import clean_line
-from . import setting_words
+from . import setting_words, words
 from .blueprint import admin, show
 
 
@@ -64,7 +63,7 @@ def _question(view: StoreView, typed: dict[str, str]) -> tuple[Question, dict[st
         try:
             invitee = parse_address(typed["invitee"])
         except BadAddress:
-            errors["invitee"] = bad_address_text(typed["invitee"])
+            errors["invitee"] = words.bad_address_text(typed["invitee"])
     return Question(view, customer, invitee), errors
 
 

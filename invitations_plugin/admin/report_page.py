@@ -7,7 +7,7 @@ from typing import Any
 
 from flask import url_for
 
-from ..i18n import format_number, gettext, translator
+from ..i18n import format_number, gettext, ngettext, translator
 from ..reports import UNITS, Behaviour, Conversions, CustomersPage, Node, Spread
 from . import report_words as words
 from .report_links import ACCEPTED, FOLDED, Asking, presets, stores
@@ -93,10 +93,11 @@ def money_facts(bought: Conversions) -> list[tuple[str, str]]:
     facts = []
     for each in bought.totals:
         average = words.money_text(each.average, each.currency)
-        orders = gettext(
-            "%(amount)s in %(orders)s orders, %(average)s on average",
+        orders = ngettext(
+            "%(amount)s in %(num)s order, %(average)s on average",
+            "%(amount)s in %(num)s orders, %(average)s on average",
+            each.orders,
             amount=words.money_text(each.revenue, each.currency),
-            orders=format_number(each.orders),
             average=average,
         )
         facts.append((gettext("Revenue in %(currency)s", currency=each.currency), orders))

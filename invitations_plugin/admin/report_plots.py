@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
-from ..i18n import format_number, gettext, locale
+from ..i18n import format_number, gettext, locale, pgettext
 from ..plotting import Part, bars, columns, sparkline
 from ..reports import Counts, Inviter, Report
 from . import report_words as words
@@ -19,8 +19,8 @@ def sent_plot(report: Report) -> dict[str, Any]:
     """Draw the report Invitations: what became of those sent in each interval."""
     counts = [line.counts for line in report.lines]
     parts = [
-        Part(gettext("Accepted"), SOLID, [each.accepted for each in counts]),
-        Part(gettext("Discarded"), STRIPED, [each.discarded for each in counts]),
+        Part(words.column_text("accepted"), SOLID, [each.accepted for each in counts]),
+        Part(words.column_text("discarded"), STRIPED, [each.discarded for each in counts]),
         Part(
             gettext("Neither of both"),
             OPEN,
@@ -73,7 +73,7 @@ def funnel(counts: Counts) -> dict[str, Any]:
     for label, number in zip(words.FUNNEL, numbers, strict=True):
         rate = words.rate_text(number / counts.sent if counts.sent else None)
         text = gettext("%(number)s (%(rate)s)", number=format_number(number), rate=rate)
-        rows.append((gettext(label), text, [(SOLID, number)]))
+        rows.append((pgettext(words.FIGURES, label), text, [(SOLID, number)]))
     return {
         "bars": bars(rows, counts.sent),
         "bars_name": "inv-funnel",
@@ -102,7 +102,10 @@ def inviters_plot(rows: Sequence[Inviter]) -> dict[str, Any]:
         "bars_name": "inv-inviters",
         "bars_title": gettext("The first customers of the table"),
         "bars_text": "; ".join(f"{label}: {text}" for label, text, _ in drawn),
-        "bars_keys": [(SOLID, gettext("Accepted")), (OPEN, gettext("Sent, not accepted"))],
+        "bars_keys": [
+            (SOLID, words.column_text("accepted")),
+            (OPEN, gettext("Sent, not accepted")),
+        ],
     }
 
 
@@ -111,7 +114,7 @@ def small_plots(report: Report) -> list[dict[str, Any]]:
     names = ("sent", "accepted", "discarded")
     return [
         {
-            "label": gettext(words.COLUMNS[name]),
+            "label": words.column_text(name),
             "number": format_number(getattr(report.totals, name)),
             "path": sparkline([getattr(line.counts, name) for line in report.lines]),
         }

@@ -71,7 +71,7 @@ class Table:
 
 def heads(codes: Sequence[str]) -> list[Head]:
     """Return the heads of columns."""
-    return [Head(gettext(words.COLUMNS[code]), code not in TEXTS, code=code) for code in codes]
+    return [Head(words.column_text(code), code not in TEXTS, code=code) for code in codes]
 
 
 def invitations_table(asking: Asking, report: Report, links: GridLinks) -> Table:

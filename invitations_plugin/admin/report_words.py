@@ -11,7 +11,7 @@ from babel.dates import format_date, format_interval, format_skeleton, format_ti
 from babel.numbers import format_currency, format_decimal, format_percent
 
 from ..grid import Bought
-from ..i18n import format_number, gettext, locale, n_, ngettext
+from ..i18n import format_number, gettext, locale, n_, ngettext, np_, pgettext
 from ..reports import MOST_INTERVALS, Counts, Interval, Money
 
 NO_RATE: Final = "\u2013"
@@ -27,11 +27,14 @@ PRESETS: Final = {
     "90": n_("Last 90 days"),
     "year": n_("This year"),
 }
+# Above a sum many languages say it in the plural, where a status is said of one invitation.
+FIGURES: Final = "figures"  # the context of such a word in the catalogues
+OF_MANY: Final = ("sent", "accepted", "discarded")
 COLUMNS: Final = {
     "interval": n_("Interval"),
-    "sent": n_("Sent"),
-    "accepted": n_("Accepted"),
-    "discarded": n_("Discarded"),
+    "sent": np_("figures", "Sent"),
+    "accepted": np_("figures", "Accepted"),
+    "discarded": np_("figures", "Discarded"),
     "accept_rate": n_("Accept Rate"),
     "discard_rate": n_("Discard Rate"),
     "key": n_("ID"),
@@ -47,8 +50,13 @@ COLUMNS: Final = {
     "revenue": n_("Revenue"),
     "average": n_("Average Order"),
 }
-FUNNEL: Final = (n_("Sent"), n_("Registered"), n_("Purchased"))
+FUNNEL: Final = (np_("figures", "Sent"), np_("figures", "Registered"), np_("figures", "Purchased"))
 BOUGHT: Final = {Bought.YES: n_("Yes"), Bought.NO: n_("No")}
+
+
+def column_text(code: str) -> str:
+    """Return what a column is called."""
+    return pgettext(FIGURES, COLUMNS[code]) if code in OF_MANY else gettext(COLUMNS[code])
 
 
 def error_text(code: str) -> str:

@@ -32,7 +32,7 @@ def review_context(form: AddForm, review: Review, chosen: str) -> dict[str, Any]
         ],
         "total": format_number(number),
         "lines": [_row(line) for line in lines[:MOST]],
-        "more": format_number(more) if more > 0 else "",
+        "more": max(more, 0),
         "store_view_label": dict(form.store_view.choices)[form.store_view.data],
         "group_label": dict(form.group.choices)[form.group.data],
     }

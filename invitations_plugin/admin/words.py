@@ -314,12 +314,16 @@ VERDICTS = {
 def verdict_text(line: Line) -> str:
     """Say what becomes of one pasted address, and what is wrong with one that is none."""
     text = gettext(VERDICTS[line.verdict])
-    if line.verdict != Verdict.BAD:
-        return text
-    return gettext("%(what)s: %(why)s", what=text, why=_bad_address_text(line.pasted.typed))
+    return bad_address_text(line.pasted.typed) if line.verdict == Verdict.BAD else text
 
 
-def _bad_address_text(text: str) -> str:
+def bad_address_text(typed: str) -> str:
+    """Say that a text is no address, and why."""
+    what = gettext(VERDICTS[Verdict.BAD])
+    return gettext("%(what)s: %(why)s", what=what, why=_why_bad(typed))
+
+
+def _why_bad(text: str) -> str:
     local, _, domain = text.rpartition("@")
     if "@" not in text:
         return gettext("there is no @ in it")

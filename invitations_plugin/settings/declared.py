@@ -49,8 +49,16 @@ def read_group_limits(text: str) -> dict[str, dict[str, int]]:
         if not colon or not pairs or {name for name, _, _ in pairs} - {*GROUP_LIMITS}:
             rule = n_("%(line)s is none of 'group: name=number ...' with %(names)s.")
             raise BadValue(rule, line=line[:100], names=", ".join(GROUP_LIMITS))
-        found[group.strip()] = {name: read_int(value, SPECS[name]) for name, _, value in pairs}
+        found[group.strip()] = {name: _limit(line, name, value) for name, _, value in pairs}
     return found
+
+
+def _limit(line: str, name: str, value: str) -> int:
+    try:
+        return read_int(value, SPECS[name])
+    except BadValue as error:
+        rule = n_("%(line)s: %(limit)s takes a whole number from %(least)s to %(most)s.")
+        raise BadValue(rule, line=line[:100], limit=name, **error.facts) from error
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,8 @@ KEYWORDS = {
     "gettext": None,
     "n_": None,
     "inv_t": None,
+    "pgettext": ((1, "c"), 2),
+    "np_": ((1, "c"), 2),
     "ngettext": (1, 2),
     "inv_nt": (1, 2),
 }
@@ -126,7 +128,9 @@ def _is_compiled(language: str, catalog: Catalog) -> bool:
 
 
 def _strings(catalog: Catalog) -> dict[str, str]:
-    return {str(message.id): str(message.string) for message in catalog if message.id}
+    return {
+        f"{message.context} {message.id}": str(message.string) for message in catalog if message.id
+    }
 
 
 def main() -> int:
