@@ -77,7 +77,7 @@ OUT = re.compile(r"/invitations/opt-out/[\w.-]+")
 OWN = re.compile(
     r'(?<=name="csrf_token" )[^>]+|(?<=name="submission" )[^>]+'
     r"|(?<=/invitations/)\d+|(?<=inv-email-)\d+|(?<=inv-resend-)\d+|(?<=inv-cancel-)\d+"
-    r'|(?<=data-invitation-id=")\d+'
+    r'|(?<=data-invitation-id=")\d+|(?<=data-inv-draft=")[0-9a-f]+'
 )
 
 
@@ -132,7 +132,8 @@ class Side:
     def shown(self, answer: TestResponse) -> list[str]:
         """Return line by line all that an answer tells, but for what is this sender's own."""
         headers = [f"{name}: {answer.headers.get(name)}" for name in ("HX-Redirect", "Retry-After")]
-        text = OWN.sub("", answer.text.replace(self.domain, "DOMAIN"))
+        text = answer.text.replace("<wbr>", "").replace(self.domain, "DOMAIN")
+        text = OWN.sub("", text)
         return [answer.status, *headers, *text.splitlines()]
 
 

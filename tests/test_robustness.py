@@ -702,6 +702,8 @@ def test_our_forms_work_where_the_store_names_its_token_otherwise(
     store: Store, veronica: Visitor, admin: Visitor
 ) -> None:
     store.app.config["WTF_CSRF_FIELD_NAME"] = "_csrf"
+    _, form = veronica.get(SEND).text.split('id="inv-send-form"')
+    assert 'name="csrf_token"' in form.partition("</form>")[0]
     assert veronica.send(ANNA).status_code == 302
     number = store.invitation(ANNA).id
     veronica.get(LIST)
