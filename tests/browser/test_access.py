@@ -267,7 +267,10 @@ def sign_in_here(page: Page, email: str, password: str) -> None:
     page.wait_for_url(lambda url: "/login" not in url)
 
 
-KEPT = "() => sessionStorage.getItem('invitations-draft')"
+def draft(page: Page) -> object:
+    """Return what the tab keeps of a form, once the page has begun."""
+    page.wait_for_load_state()
+    return page.evaluate("() => sessionStorage.getItem('invitations-draft')")
 
 
 @pytest.mark.parametrize("htmx", ["htmx 2", "htmx 4", "no htmx"])
@@ -283,10 +286,10 @@ def test_what_was_typed_outlives_a_session_that_ended(
     expect(page.locator("#emails-1")).to_have_value(BEN)
     expect(page.locator("#emails-0")).to_have_value(ANNA)
     expect(page.locator("[name=message]")).to_have_value("Come and see\n<b>us</b>")
-    assert page.evaluate(KEPT) is None
+    assert draft(page) is None
     page.get_by_role("button", name="Send Invitation", exact=True).last.click()
     expect(page.get_by_text(f"{SENT} {BEN}.")).to_be_visible()
-    assert page.evaluate(KEPT) is None
+    assert draft(page) is None
     page.goto(SEND)
     expect(page.locator("#emails-0")).to_have_value("")
     assert [each.email for each in live.store.invitations()] == [ANNA, BEN]
@@ -314,7 +317,7 @@ def test_whoever_signs_in_next_does_not_see_what_was_typed(
     sign_in_here(page, live.store.other_inviter, live.store.password)
     expect(page.locator("#emails-0")).to_have_value("")
     expect(page.locator("[name=message]")).to_have_value("")
-    assert page.evaluate(KEPT) is None
+    assert draft(page) is None
 
 
 def test_an_answer_of_ours_keeps_nothing(visit: Callable[..., Page]) -> None:
@@ -323,6 +326,6 @@ def test_an_answer_of_ours_keeps_nothing(visit: Callable[..., Page]) -> None:
     page.fill("#emails-0", "nobody")
     page.locator("#emails-0").press("Enter")
     expect(page.locator("#emails-0-error")).to_be_visible()
-    assert page.evaluate(KEPT) is None
+    assert draft(page) is None
     page.goto(SEND)
     expect(page.locator("#emails-0")).to_have_value("")
