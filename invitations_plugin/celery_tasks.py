@@ -20,7 +20,7 @@ from .database import atomically, session
 from .heartbeat import Heart
 from .reports import keeping
 from .smtp import describe
-from .state import State, is_ready
+from .state import is_ready, state_in
 from .workers import HOUR, MAIL_TURN, MINUTE, POLL, TURN, deadline, upkeep
 
 if TYPE_CHECKING:
@@ -65,9 +65,7 @@ def init_celery(app: Flask, celery: Celery | None = None) -> Celery:
     :raises RuntimeError: when the plugin is not mounted, Celery is not installed, or no
         broker is named.
     """
-    mounted: State | None = app.extensions.get("invitations")
-    if mounted is None:
-        raise RuntimeError("Mount Invitations into the app before init_celery(app).")
+    mounted = state_in(app, "init_celery")
     found = celery or _own_celery(app)
     options = _options(app)
     for name, (work, seconds) in TASKS.items():

@@ -18,7 +18,8 @@ from .conversions import Money, money_of
 from .counting import Places, count, from_figures
 from .figures import Counts, add
 from .folding import COUNTS, add_up
-from .inviters import ByName, Source, are_kept, counted, kept, revenue
+from .inviter_rows import counted, revenue
+from .inviters import ByName, Source, are_kept, kept
 from .names import NAMED, kept_names, listed, row_names, searched
 from .periods import Interval, Period
 

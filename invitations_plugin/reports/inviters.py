@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from functools import partial
 from typing import Any
 
 import sqlalchemy as sa
@@ -18,17 +17,15 @@ from sqlalchemy.orm import Session
 from ..clock import now
 from ..editing import day_of
 from ..models import Invitation
-from .counting import row_sums
 from .folding import COUNTS, OF_INVITER, SPANS, is_anything_told
 from .models import (
     FigureDelta,
-    InvitationPurchase,
     InviterFigure,
     InviterMoney,
     InviterName,
     MoneyDelta,
 )
-from .names import Found, kept_names, listed, told_keys
+from .names import Found, kept_names, told_keys
 from .periods import WEBSITE, Interval, Period
 from .spans import spans
 from .zones import needed
@@ -214,7 +211,7 @@ def _through_names(
         .limit(asked.most)
         .subquery()
     )
-    fresh = _named(_kept_lines(db, period, intervals, is_told), kept_names(), asked)
+    fresh = named_lines(_kept_lines(db, period, intervals, is_told), kept_names(), asked)
     return sa.union_all(sa.select(first), sa.select(fresh)).subquery("line")
 
 
@@ -233,7 +230,7 @@ def _kept_money(
     )
 
 
-def _named(lines: sa.Subquery, names: sa.Subquery, asked: ByName) -> sa.Subquery:
+def named_lines(lines: sa.Subquery, names: sa.Subquery, asked: ByName) -> sa.Subquery:
     """Return all lines with their names."""
     named = sa.func.lower(names.c[asked.column]).label("named")
     joined = lines.join(names, names.c.inviter_key == lines.c.inviter_key)
@@ -267,156 +264,3 @@ def _fresh(db: Session, period: Period, intervals: Sequence[Interval]) -> sa.Sel
     sums = [sa.cast(sa.func.sum(both.c[name]), sa.BigInteger).label(name) for name in OF_INVITER]
     keys = [both.c.first, both.c.inviter_key]
     return sa.select(*keys, *sums).group_by(*keys)
-
-
-def counted(
-    db: Session, period: Period, names: Callable[[], sa.Subquery], found: Found | None = None
-) -> Source:
-    """Return the rows as the source of lines.
-
-    :param names: gives key, name and email of all inviters; with those that are kept, the first
-        lines by name are sought by the first names.
-    :param found: whose lines these are, where not everybody's.
-    """
-    conditions = [*period.within(I), *([found(I.inviter_key)] if found is not None else [])]
-
-    def of(intervals: Sequence[Interval], *counts: Any) -> sa.Subquery:
-        return _counted_lines(db, intervals, conditions, counts)
-
-    def lines(intervals: Sequence[Interval]) -> sa.Subquery:
-        return of(intervals, *row_sums())
-
-    def brief(intervals: Sequence[Interval]) -> sa.Subquery:
-        return of(intervals, sa.func.count().label("sent"))
-
-    def whole(intervals: Sequence[Interval], few: sa.Subquery) -> sa.Subquery:
-        return _completed(spans(db, intervals), period, few)
-
-    def numbers(intervals: Sequence[Interval]) -> sa.Select[Any]:
-        return _counted_numbers(spans(db, intervals), conditions)
-
-    def sums() -> sa.Select[Any]:
-        whole = [I.sent_at >= period.whole.begins, I.sent_at < period.whole.ends]
-        columns: list[Any] = row_sums()
-        return sa.select(*columns).where(*whole, *conditions)
-
-    def by_name(intervals: Sequence[Interval], asked: ByName) -> sa.Subquery:
-        if names is kept_names:
-            keys = _first_by_name(db, period, asked, found)
-            return _named(_brief_of(db, intervals, keys, conditions), names(), asked)
-        return _named(brief(intervals), names(), asked)
-
-    return Source(lines, brief, whole, numbers, sums, by_name, partial(_bought, period))
-
-
-def _bought(
-    period: Period, intervals: Sequence[Interval], keys: Collection[str]
-) -> sa.Select[Any] | sa.CompoundSelect[Any]:
-    """Return the purchases of what some inviters sent.
-
-    What customers sent is sought by their keys. Staff may have sent a good part of all: theirs
-    is sought by the purchases, by no index of inviters.
-    """
-    row = InvitationPurchase
-    columns: list[Any] = [row.sent_at, I.inviter_key, row.currency, row.orders, row.amount]
-    query = sa.select(*columns).join_from(row, I, I.id == row.invitation_id)
-    query = query.where(*period.within(I))
-
-    def within(sent_at: Any) -> list[sa.ColumnElement[bool]]:
-        return [sent_at >= intervals[0].begins, sent_at < intervals[-1].ends]
-
-    customers_s = I.inviter_key.in_([key for key in keys if key])
-    theirs = query.where(customers_s, *within(I.sent_at))
-    by_staff = query.where(I.inviter_key.concat("") == "", *within(row.sent_at))
-    return sa.union_all(theirs, by_staff) if "" in keys else theirs
-
-
-def _counted_lines(
-    db: Session,
-    intervals: Sequence[Interval],
-    conditions: Sequence[sa.ColumnElement[bool]],
-    counts: Sequence[Any],
-) -> sa.Subquery:
-    among = spans(db, intervals)
-    here = sa.and_(I.sent_at >= among.c.begins, I.sent_at < among.c.ends)
-    keys = (among.c.first, I.inviter_key)
-    query = sa.select(*keys, *counts).select_from(among.join(I, here))
-    if db.get_bind(I).dialect.name == "postgresql":  # it does not guess how little that is
-        query = query.where(I.sent_at >= intervals[0].begins, I.sent_at < intervals[-1].ends)
-    return query.where(*conditions).group_by(*keys).subquery("line")
-
-
-def _first_by_name(
-    db: Session, period: Period, asked: ByName, found: Found | None
-) -> Sequence[str]:
-    """Return as many inviters by name as lines are wanted, for each has one.
-
-    Those that a delta has to do with are few, and among them in any case.
-    """
-    told = told_keys(FigureDelta)
-    named = sa.func.lower(getattr(InviterName, asked.column))
-    untold = InviterName.inviter_key.not_in(sa.select(told.c.inviter_key))
-    whole = [I.sent_at >= period.whole.begins, I.sent_at < period.whole.ends]
-    meant = [untold, *([found(InviterName.inviter_key)] if found is not None else [])]
-    is_theirs = sa.exists().where(I.inviter_key == InviterName.inviter_key, *whole)
-    ordered = sa.select(named).where(*meant, is_theirs.where(*period.within(I)))
-    order = named.desc() if asked.is_down else named.asc()
-    last = db.scalar(ordered.order_by(order).limit(1).offset(asked.most - 1))
-    if last is not None:  # whoever has the name of the last one may have more lines
-        meant.append(named >= last if asked.is_down else named <= last)
-    first = sa.select(InviterName.inviter_key).where(*meant)
-    return db.scalars(sa.union(first, sa.select(told.c.inviter_key))).all()
-
-
-def _brief_of(
-    db: Session,
-    intervals: Sequence[Interval],
-    keys: Sequence[str],
-    conditions: Sequence[sa.ColumnElement[bool]],
-) -> sa.Subquery:
-    """Return the brief lines of a few inviters, each sought by its inviter's moments."""
-    among, who = spans(db, intervals), listed(db, keys)
-    own = [I.inviter_key == who.c.inviter_key, I.sent_at >= among.c.begins]
-    sent = sa.select(sa.func.count()).where(*own, I.sent_at < among.c.ends, *conditions)
-    number = sent.correlate(who, among).scalar_subquery().label("sent")
-    each = sa.select(among.c.first, who.c.inviter_key, number).join_from(who, among, sa.true())
-    lines = each.subquery("each")
-    return sa.select(lines).where(lines.c.sent > 0).subquery("line")
-
-
-def _counted_numbers(
-    among: sa.Subquery, conditions: Sequence[sa.ColumnElement[bool]]
-) -> sa.Select[Any]:
-    """Return how many inviters each interval has, one interval after the other.
-
-    All at once they would have to be sorted.
-    """
-    here = [I.sent_at >= among.c.begins, I.sent_at < among.c.ends, *conditions]
-    each = sa.select(sa.func.count(I.inviter_key.distinct())).where(*here)
-    return sa.select(among.c.first, each.correlate(among).scalar_subquery())
-
-
-def _completed(among: sa.Subquery, period: Period, few: sa.Subquery) -> sa.Subquery:
-    """Return a few lines with all their counts, each asked for by its inviter's moments."""
-    own = [
-        I.inviter_key == few.c.inviter_key,
-        I.sent_at >= among.c.begins,
-        I.sent_at < among.c.ends,
-        *period.within(I),
-    ]
-    counts = [
-        sa.select(each).where(*own).correlate(few, among).scalar_subquery().label(name)
-        for name, each in zip(COUNTS, row_sums(), strict=True)
-    ]
-    query = sa.select(*(each for each in few.c if each.name not in COUNTS), *counts)
-    return query.join_from(few, among, among.c.first == few.c.first).subquery("line")
-
-
-def revenue(db: Session, period: Period) -> sa.Subquery:
-    """Return first day, key and amount, whatever the currencies, of the lines that have any."""
-    among, row = spans(db, period.intervals), InvitationPurchase
-    here = sa.and_(row.sent_at >= among.c.begins, row.sent_at < among.c.ends)
-    joined = among.join(row, here).join(I, I.id == row.invitation_id)
-    keys = [among.c.first, I.inviter_key]
-    query = sa.select(*keys, sa.func.sum(row.amount).label("amount")).select_from(joined)
-    return query.where(*period.within(I)).group_by(*keys).subquery("bought")
