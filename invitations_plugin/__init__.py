@@ -5,7 +5,8 @@ from __future__ import annotations
 from .celery_tasks import init_celery
 from .database import configure_sqlite
 from .extension import Invitations
-from .host import FlaskLoginHost, Group, Host, Purchase, Sender, StoreView, Website
+from .flask_login_host import FlaskLoginHost
+from .host import Group, Host, Purchase, Sender, StoreView, Website
 from .importing import PastEvent, PastInvitation, import_invitations
 from .migrations import upgrade
 from .registration import accept, invitation_required

@@ -17,7 +17,8 @@ from sqlalchemy.orm import Mapper
 from wtforms.form import FormMeta
 
 from .configuring import check_groups
-from .host import FlaskLoginHost, Group, Host, Sender, StoreView, Website, arguments_of
+from .flask_login_host import FlaskLoginHost
+from .host import Group, Host, Sender, StoreView, Website, arguments_of
 from .i18n import parse_locale
 from .links import INVITATION, base_url, sign
 from .rendering import layout
