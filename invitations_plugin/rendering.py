@@ -11,10 +11,12 @@ from jinja2 import Environment, Template, nodes
 from jinja2.exceptions import TemplateNotFound
 from markupsafe import Markup, escape
 
+from .addresses import keyed_hash
 from .host import Host, StoreView
 from .i18n import format_date, format_datetime, html_lang, ngettext, translator
 
 NOTICES = "invitations_notices"
+RETURNED = "typed"  # an argument of the address that a sign-in leads back to, as the script has it
 # What breaks no theme; the rest of the policy of such a page is the store's.
 HOST_POLICY = "object-src 'none'; base-uri 'self'; frame-ancestors 'self'; form-action 'self'"
 STRICT_POLICY = (
@@ -186,8 +188,18 @@ def sign_in_first(host: Host, start: str) -> Response:
     ``start`` is the endpoint to come back to from what can only be posted.
     """
     here = request.script_root + request.full_path.rstrip("?")
+    if request.method == "POST":  # what was typed waits in the browser
+        here = f"{here}{'&' if request.args else '?'}{RETURNED}=1"
     url = host.login_url(here if _can_be_shown() else url_for(start))
     return redirect_to(url) if url else make_response("", 401)
+
+
+def draft_mark(person: str) -> str:
+    """Return what marks a form as somebody's: what was typed is given back to nobody else.
+
+    :param person: their key.
+    """
+    return keyed_hash(f"draft of {person}", current_app.extensions["invitations"].hash_key)
 
 
 def _can_be_shown() -> bool:

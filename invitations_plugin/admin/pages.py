@@ -20,6 +20,7 @@ from ..host import Website
 from ..i18n import format_number, gettext, locale, n_, translator
 from ..lifecycle import ERASED
 from ..models import Invitation, Status
+from ..rendering import draft_mark
 from ..state import host, may
 from . import words
 from .faults import faults, is_held, troubles
@@ -91,8 +92,13 @@ def frame() -> dict[str, Any]:
         "inv_troubles": troubles,
         "inv_user": host().staff_key()[1],
         "inv_exit_url": host().home_url(),
+        "inv_draft": _draft,  # asked by pages with a form
         "inv_can_create": may_look and may("create"),
     }
+
+
+def _draft() -> str:
+    return draft_mark(host().staff_key()[0])
 
 
 def _navigation() -> list[NavItem]:

@@ -74,15 +74,21 @@
   });
 
   /* What was typed outlives a session that ended: kept in this tab from its sending to the next page of ours, which
-     gives it back to whose form it was, once. On anybody else's page it is forgotten unseen. */
+     gives it back to whose form it was, once: to an empty form, or where the sign-in led back for this. On anybody
+     else's page it is forgotten unseen. */
   const DRAFT = 'invitations-draft';
+  const RETURNED = 'typed'; // an argument of the address that the sign-in leads back to
   const stored = (act) => { try { return act(sessionStorage); } catch { return null; } }; // may be forbidden
   const forget = () => stored((store) => store.removeItem(DRAFT));
-  const typedIn = (form) => [...form.elements].filter(({ type }) => ['email', 'text', 'textarea'].includes(type));
+  const stateOf = ({ type }) => (type === 'checkbox' ? 'checked' : 'value');
+  // What is hidden comes along: it tells of which state of things a form was.
+  const fieldsOf = (form) => [...form.elements].filter(({ name, type }) =>
+    name && name !== 'csrf_token' && !['submit', 'file', 'radio', 'select-multiple'].includes(type));
+  const isEmpty = (form) => !fieldsOf(form).some(({ type, defaultValue }) => type !== 'hidden' && defaultValue);
   const keep = (form) => {
     const key = mine(form) && form.dataset.invDraft;
     if (!key) return;
-    const typed = typedIn(form).map(({ name, value }) => [name, value]);
+    const typed = fieldsOf(form).map((field) => [field.name, field[stateOf(field)]]);
     stored((store) => store.setItem(DRAFT, JSON.stringify({ key, action: form.action, typed })));
   };
   on('submit', ({ target }) => keep(target));
@@ -91,18 +97,30 @@
   const showRows = (form, typed) => {
     const whole = Object.assign(document.createElement('form'), { method: 'post', action: form.dataset.invRows, hidden: true });
     const hidden = [...form.elements].filter(({ type }) => type === 'hidden').map(({ name, value }) => [name, value]);
-    whole.append(...[...hidden, ...typed, ['remove_row', -1]]
+    whole.append(...[...new Map([...typed, ...hidden, ['remove_row', -1]])]
       .map(([name, value]) => Object.assign(document.createElement('textarea'), { name, value })));
     mine(form).append(whole);
     whole.submit();
   };
+  const isReturned = () => {
+    const address = new URL(location);
+    if (!address.searchParams.has(RETURNED)) return false;
+    address.searchParams.delete(RETURNED);
+    history.replaceState(history.state, '', address);
+    return true;
+  };
   const giveBack = () => {
     const draft = JSON.parse(stored((store) => store.getItem(DRAFT)));
     forget();
+    const returned = isReturned();
     const form = draft && document.querySelector(`form[data-inv-draft="${CSS.escape(draft.key)}"]`);
-    if (form?.action !== draft?.action || !form || typedIn(form).some((field) => field.defaultValue)) return;
+    if (form?.action !== draft?.action || !form || !(returned || isEmpty(form))) return;
     if (draft.typed.some(([name]) => /^emails-[1-9]/.test(name))) return showRows(form, draft.typed);
-    draft.typed.forEach(([name, value]) => { if (form.elements[name]) form.elements[name].value = value; });
+    const fields = fieldsOf(form);
+    draft.typed.forEach(([name, value]) => { // several may have one name
+      const place = fields.findIndex((field) => field.name === name);
+      if (place >= 0) fields.splice(place, 1).forEach((field) => { field[stateOf(field)] = value; });
+    });
   };
   on('DOMContentLoaded', giveBack);
 

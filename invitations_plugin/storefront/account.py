@@ -9,7 +9,7 @@ from typing import Any
 from flask import Blueprint, Response, abort, g, request, url_for
 
 from ..accounts import as_inviter, group_of
-from ..addresses import Address, keyed_hash
+from ..addresses import Address
 from ..database import Busy, atomically, session
 from ..digits import whole_number
 from ..events import announce
@@ -32,7 +32,7 @@ from ..lifecycle import Changed, IllegalMove, TooSoon, discard, resend, seems_op
 from ..limits import Inviter, LimitReached, check_limits, check_pending, take_sender_turn
 from ..models import Invitation, MailState, Status
 from ..protection import is_stale, protect
-from ..rendering import notify, redirect_to, render, sign_in_first, wants_fragment
+from ..rendering import draft_mark, notify, redirect_to, render, sign_in_first, wants_fragment
 from ..settings import SAME_AS_INVITER, SKIP, Settings
 from ..signals import invitation_created, invitation_discarded
 from ..state import host, mail_domain, settings_of, state
@@ -220,7 +220,7 @@ def _form_page(
         focus=focus,
         form_error=error,
         message_max=MESSAGE_MAX,
-        draft=keyed_hash(f"draft of {_inviter().key}", state().hash_key),
+        draft=draft_mark(_inviter().key),
     )
     if retry_after is not None:
         response.headers["Retry-After"] = str(retry_after)

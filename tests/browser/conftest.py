@@ -19,6 +19,7 @@ from playwright.sync_api import (
 )
 from waitress import create_server
 
+from ..support.mail_templates import TEMPLATES, add_template
 from ..support.stores import Store
 from ..tools.chromium import find
 
@@ -27,6 +28,19 @@ PATIENCE = 15_000  # milliseconds; tests wait for what a page shows, however slo
 expect.set_options(timeout=PATIENCE)
 # What Chromium says of every answer that is no 2xx: expected where the test asks for one.
 STATUS_LINE = "Failed to load resource: the server responded with a status of"
+
+STAFF = "admin@example.com"
+ADMIN = "/admin/invitations"
+TYPED = "anna@example.com\nben@example.com"
+# Where something is typed: an address, a field, and what is typed.
+FORMS = {
+    "new": (f"{ADMIN}/new", "emails", TYPED),
+    "template": (f"{TEMPLATES}spring/", "html", "<p>Typed, not saved</p>"),
+    "subject": (f"{TEMPLATES}spring/", "subject", "Typed, not saved"),
+    "import": (f"{ADMIN}/configuration/import", "text", "[default]\nlink_days = 7"),
+    "setting": (f"{ADMIN}/configuration", "blocked_domains", "example.org"),
+    "number": (f"{ADMIN}/configuration", "link_days", "12"),
+}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -124,3 +138,19 @@ def sign_in(page: Page, email: str, password: str) -> None:
     page.fill("[name=password]", password)
     page.locator("main form button").last.click()
     page.wait_for_url(lambda url: "/login" not in url)
+
+
+@pytest.fixture
+def typing(live: Live, visit: Callable[..., Page]) -> Callable[..., tuple[Page, str]]:
+    """Return a function that opens a form and types into it."""
+    add_template(live.store)
+
+    def open_form(name: str, **more: object) -> tuple[Page, str]:
+        url, field, text = FORMS[name]
+        page = visit(STAFF, **more)
+        page.goto(url)
+        page.locator(f"[name={field}]").click()  # a browser asks only for whom has touched the page
+        page.fill(f"[name={field}]", text)
+        return page, f"[name={field}]"
+
+    return open_form

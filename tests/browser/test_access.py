@@ -12,7 +12,6 @@ from playwright.sync_api import Page, Route, expect
 from ..support.sink import Sink
 from ..support.stores import LIST, SEND
 from .conftest import PHONE, Live
-from .test_pages import HTMX_4, OURS
 
 ANNA, BEN = "anna@example.com", "ben@example.com"
 VERONICA = "veronica@example.com"
@@ -246,86 +245,3 @@ def test_an_address_breaks_between_its_parts_and_is_copied_whole(
     )
     assert copied == LONG
     expect(page.get_by_role("button", name="Cancel")).to_have_accessible_description(LONG)
-
-
-def session_ends_while_typing(page: Page) -> None:
-    """Type into two rows and the message, and send when nobody is signed in any more."""
-    page.goto(SEND)
-    page.fill("#emails-0", ANNA)
-    page.get_by_role("button", name=ADD).click()
-    page.fill("#emails-1", BEN)
-    page.fill("[name=message]", "Come and see\n<b>us</b>")
-    page.context.clear_cookies()
-    page.get_by_role("button", name="Send Invitation", exact=True).last.click()
-    page.wait_for_url(re.compile("/login"))
-
-
-def sign_in_here(page: Page, email: str, password: str) -> None:
-    page.fill("[name=email]", email)
-    page.fill("[name=password]", password)
-    page.locator("main form button").last.click()
-    page.wait_for_url(lambda url: "/login" not in url)
-
-
-def draft(page: Page) -> object:
-    """Return what the tab keeps of a form, once the page has begun."""
-    page.wait_for_load_state()
-    return page.evaluate("() => sessionStorage.getItem('invitations-draft')")
-
-
-@pytest.mark.parametrize("htmx", ["htmx 2", "htmx 4", "no htmx"])
-def test_what_was_typed_outlives_a_session_that_ended(
-    visit: Callable[..., Page], live: Live, htmx: str
-) -> None:
-    page = visit(VERONICA)
-    if htmx != "htmx 2":
-        script = HTMX_4.read_text() if htmx == "htmx 4" else ""
-        page.route(OURS, lambda route: route.fulfill(body=script, content_type="text/javascript"))
-    session_ends_while_typing(page)
-    sign_in_here(page, VERONICA, live.store.password)
-    expect(page.locator("#emails-1")).to_have_value(BEN)
-    expect(page.locator("#emails-0")).to_have_value(ANNA)
-    expect(page.locator("[name=message]")).to_have_value("Come and see\n<b>us</b>")
-    assert draft(page) is None
-    page.get_by_role("button", name="Send Invitation", exact=True).last.click()
-    expect(page.get_by_text(f"{SENT} {BEN}.")).to_be_visible()
-    assert draft(page) is None
-    page.goto(SEND)
-    expect(page.locator("#emails-0")).to_have_value("")
-    assert [each.email for each in live.store.invitations()] == [ANNA, BEN]
-
-
-def test_a_single_address_is_given_back_in_its_place(
-    visit: Callable[..., Page], live: Live
-) -> None:
-    page = visit(VERONICA)
-    page.goto(SEND)
-    page.fill("#emails-0", ANNA)
-    page.context.clear_cookies()
-    page.locator("#emails-0").press("Enter")
-    page.wait_for_url(re.compile("/login"))
-    sign_in_here(page, VERONICA, live.store.password)
-    expect(page.locator("#emails-0")).to_have_value(ANNA)
-    expect(page).to_have_url(re.compile(f"{SEND}$"))
-
-
-def test_whoever_signs_in_next_does_not_see_what_was_typed(
-    visit: Callable[..., Page], live: Live
-) -> None:
-    page = visit(VERONICA)
-    session_ends_while_typing(page)
-    sign_in_here(page, live.store.other_inviter, live.store.password)
-    expect(page.locator("#emails-0")).to_have_value("")
-    expect(page.locator("[name=message]")).to_have_value("")
-    assert draft(page) is None
-
-
-def test_an_answer_of_ours_keeps_nothing(visit: Callable[..., Page]) -> None:
-    page = visit(VERONICA)
-    page.goto(SEND)
-    page.fill("#emails-0", "nobody")
-    page.locator("#emails-0").press("Enter")
-    expect(page.locator("#emails-0-error")).to_be_visible()
-    assert draft(page) is None
-    page.goto(SEND)
-    expect(page.locator("#emails-0")).to_have_value("")

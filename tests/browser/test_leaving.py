@@ -7,37 +7,8 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Dialog, Page, expect
 
-from ..support.mail_templates import TEMPLATES, add_template
-from .conftest import Live
-
-STAFF = "admin@example.com"
-ADMIN = "/admin/invitations"
-TYPED = "anna@example.com\nben@example.com"
-# Where something is typed: an address, a field, and what is typed.
-FORMS = {
-    "new": (f"{ADMIN}/new", "emails", TYPED),
-    "template": (f"{TEMPLATES}spring/", "html", "<p>Typed, not saved</p>"),
-    "subject": (f"{TEMPLATES}spring/", "subject", "Typed, not saved"),
-    "import": (f"{ADMIN}/configuration/import", "text", "[default]\nlink_days = 7"),
-    "setting": (f"{ADMIN}/configuration", "blocked_domains", "example.org"),
-    "number": (f"{ADMIN}/configuration", "link_days", "12"),
-}
-
-
-@pytest.fixture
-def typing(live: Live, visit: Callable[..., Page]) -> Callable[..., tuple[Page, str]]:
-    """Return a function that opens a form and types into it."""
-    add_template(live.store)
-
-    def open_form(name: str, **more: object) -> tuple[Page, str]:
-        url, field, text = FORMS[name]
-        page = visit(STAFF, **more)
-        page.goto(url)
-        page.locator(f"[name={field}]").click()  # a browser asks only for whom has touched the page
-        page.fill(f"[name={field}]", text)
-        return page, f"[name={field}]"
-
-    return open_form
+from ..support.mail_templates import TEMPLATES
+from .conftest import ADMIN, FORMS, TYPED
 
 
 @pytest.mark.parametrize("name", FORMS)
