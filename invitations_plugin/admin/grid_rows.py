@@ -104,13 +104,15 @@ def _worded(
 def _texts() -> dict[str, Any]:
     """Return what the cells need beside a row: texts as HTML, translated once a page."""
     speak = translator()
-    start, _, end = url_for("invitations_admin.detail", invitation_id=0).rpartition("/0/")
+    start, _, end = url_for("invitations_admin.detail", invitation_id=0).rpartition("0/")
     before, _, behind = speak("Select %(id)s", id="\0").partition("\0")
     return {
-        "url_start": escape(f"{start}/"),
+        # Seen from the grid itself: a page of it has to be light.
+        "url_start": escape(start.removeprefix(url_for("invitations_admin.grid"))),
         "url_end": escape(f"/{end}"),
         "select_start": escape(before),
         "select_end": escape(behind),
+        "at": Markup("@<wbr>"),  # a long address breaks there first
         "labels": _Labels(_spoken(words.COLUMNS, speak)),
         "store": escape(speak("Store")),
         "removed": escape(speak("Address removed")),

@@ -42,6 +42,20 @@ FORMS = {
     "number": (f"{ADMIN}/configuration", "link_days", "12"),
 }
 
+# The lines that an element's text is shown on.
+LINES = """(node) => {
+  const lines = new Map(), range = document.createRange();
+  for (const text of [...node.childNodes].filter((each) => each.nodeType === Node.TEXT_NODE)) {
+    [...text.data].forEach((letter, at) => {
+      range.setStart(text, at);
+      range.setEnd(text, at + 1);
+      const { top } = range.getBoundingClientRect();
+      lines.set(top, (lines.get(top) ?? '') + letter);
+    });
+  }
+  return [...lines.values()];
+}"""
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark what needs Chromium; without it say so, and fail on CI."""

@@ -11,7 +11,7 @@ from playwright.sync_api import Page, Route, expect
 
 from ..support.sink import Sink
 from ..support.stores import LIST, SEND
-from .conftest import PHONE, Live
+from .conftest import LINES, PHONE, Live
 
 ANNA, BEN = "anna@example.com", "ben@example.com"
 VERONICA = "veronica@example.com"
@@ -35,20 +35,6 @@ TOO_SMALL = """(smallest) => {
       && Math.hypot(Math.max(other.x - x, 0, x - other.right),
                     Math.max(other.y - y, 0, y - other.bottom)) < smallest / 2);
   }).map((node) => node.outerHTML.slice(0, 120));
-}"""
-
-# The lines that an element's text is shown on.
-LINES = """(node) => {
-  const lines = new Map(), range = document.createRange();
-  for (const text of [...node.childNodes].filter((each) => each.nodeType === Node.TEXT_NODE)) {
-    [...text.data].forEach((letter, at) => {
-      range.setStart(text, at);
-      range.setEnd(text, at + 1);
-      const { top } = range.getBoundingClientRect();
-      lines.set(top, (lines.get(top) ?? '') + letter);
-    });
-  }
-  return [...lines.values()];
 }"""
 
 

@@ -13,7 +13,7 @@ from invitations_plugin.i18n import LANGUAGES, gettext, in_language
 from sample_store.models import Customer
 
 from ..support.rows import insert, one, row
-from .conftest import DESK, PHONE, Live
+from .conftest import DESK, LINES, PHONE, Live
 
 ADMIN = "admin@example.com"
 GRID = "/admin/invitations/"
@@ -50,6 +50,28 @@ def test_no_status_is_wider_than_its_cell(
     for label in labels:
         cell.locator("b").evaluate("(node, text) => { node.textContent = text; }", label)
         assert box(cell.locator("b"))["width"] <= inner_width(cell), label
+
+
+@pytest.mark.parametrize(
+    ("address", "lines"),
+    [
+        ("anna@example.com", ["anna@example.com"]),
+        (
+            "bartholomew.archer73@orchard.example.com",
+            ["bartholomew.archer73@", "orchard.example.com"],
+        ),
+    ],
+    ids=["short", "long"],
+)
+def test_an_address_in_the_grid_breaks_behind_its_at(
+    live: Live, visit: Callable[..., Page], address: str, lines: list[str]
+) -> None:
+    one(live.store, address, inviter_email=address)
+    page = visit(ADMIN)
+    page.goto(GRID)
+    cells = page.locator("tbody td").filter(has_text="@")
+    expect(cells).to_have_text([address, address])
+    assert [cell.evaluate(LINES) for cell in cells.all()] == [lines, lines]
 
 
 def test_a_long_name_covers_nothing_beside_it(live: Live, visit: Callable[..., Page]) -> None:
