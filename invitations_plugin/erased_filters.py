@@ -16,11 +16,12 @@ Named = Callable[[str], bool]
 
 
 def forget_filters(session: Session, key: str, called: Collection[str], gone: str) -> None:
-    """Put what an erased customer is known by now into each filter that names the customer.
+    """Put what somebody who was erased is known by now into each filter that names them.
 
     A filter by the key finds the same invitations as before, one by a text finds none: so no
     mass action and no export is ever about more than was chosen.
 
+    :param key: "" for whom the store has no account.
     :param called: the customer's addresses and names.
     :param gone: what stands in the rows in place of the key.
     """
@@ -29,7 +30,7 @@ def forget_filters(session: Session, key: str, called: Collection[str], gone: st
     def fresh(filters: Mapping[str, str]) -> dict[str, str]:
         kinds = {name: column.kind for name, column in COLUMN_OF.items()}
         is_said = {
-            name: text == key if kinds.get(name) == Kind.KEY else names(text)
+            name: bool(key) and text == key if kinds.get(name) == Kind.KEY else names(text)
             for name, text in filters.items()
             if kinds.get(name) in (Kind.KEY, Kind.TEXT)
         }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Collection, Sequence
 from typing import Any
 
@@ -10,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from .erased_filters import forget_filters
-from .lifecycle import ERASED, MOVES, SENDER, Actor, free_customer_keys, note_values
+from .lifecycle import MOVES, SENDER, Actor, free_customer_keys, new_stand_in, note_values
 from .models import History, Invitation
 from .reports import forget_name
 
@@ -24,7 +23,7 @@ def forget_customer(session: Session, key: str, called: Collection[str] = ()) ->
 
     :param called: the address and the name of the account, beside those that the rows have.
     """
-    row, gone = Invitation.__table__, f"{ERASED}{secrets.token_hex(8)}"
+    row, gone = Invitation.__table__, new_stand_in()
     forget_name(session, key)
     forget_filters(session, key, {*called, *_called(session, key)}, gone)
     free_customer_keys(session, [key])

@@ -65,6 +65,11 @@ class Move:
     by: frozenset[str]
 
 
+def new_stand_in() -> str:
+    """Return what is kept in place of somebody who was erased, and of nobody else."""
+    return f"{ERASED}{secrets.token_hex(8)}"
+
+
 def _move(sources: Sequence[Status], target: Status, *by: str) -> Move:
     return Move(frozenset(sources), target, frozenset(by))
 

@@ -5,13 +5,15 @@ The keyed hash of the address stays, and keeps the row unique.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from .clock import now
-from .lifecycle import NOT_LEAVING, THE_SYSTEM, note_all
+from .erased_filters import forget_filters
+from .lifecycle import NOT_LEAVING, THE_SYSTEM, new_stand_in, note_all
 from .models import IS_CLOSED_WITH_ADDRESS, History, Invitation, Outbox
 from .state import host, settings_of
 
@@ -24,17 +26,16 @@ def purge_due(session: Session) -> int:
     """Forget the addresses of up to :data:`CHUNK` invitations; return how many."""
     column = Invitation.__table__.c
     is_due = sa.and_(sa.text(IS_CLOSED_WITH_ADDRESS), NOT_LEAVING, _is_over())
-    due = sa.select(Invitation.id).where(is_due).order_by(Invitation.expires_at)
-    ids = session.scalars(due.limit(CHUNK)).all()
+    due = sa.select(Invitation.id, Invitation.email, Invitation.email_hash).where(is_due)
+    found = session.execute(due.order_by(Invitation.expires_at).limit(CHUNK)).all()
+    ids = [each.id for each in found]
     forgotten = {"email": None, "message": None, "mail_error": None, "purged_at": now()}
-    done = list(
-        session.scalars(
-            sa.update(Invitation.__table__)  # type: ignore[arg-type]
-            .where(column.id.in_(ids), is_due)  # asked again: staff may have extended it
-            .values(**forgotten, version=column.version + 1)
-            .returning(column.id)
-        )
-    )
+    done = session.scalars(
+        sa.update(Invitation.__table__)  # type: ignore[arg-type]
+        .where(column.id.in_(ids), is_due)  # asked again: staff may have extended it
+        .values(**forgotten, version=column.version + 1)
+        .returning(column.id)
+    ).all()
     session.execute(
         sa.update(History.__table__)  # type: ignore[arg-type]
         .where(History.invitation_id.in_(done), History.action.in_(SERVER_SAID))
@@ -45,8 +46,23 @@ def purge_due(session: Session) -> int:
         .where(Outbox.invitation_id.in_(done), Outbox.last_error.is_not(None))
         .values(last_error=None)
     )
+    purged = {each.email: each.email_hash for each in found if each.id in set(done) and each.email}
+    _forget_in_filters(session, purged)
     note_all(session, done, THE_SYSTEM, "purge", None, None)
     return len(done)
+
+
+def _forget_in_filters(session: Session, purged: Mapping[str, str]) -> None:
+    """Take addresses that no row has any more out of what staff kept of the grid.
+
+    :param purged: the hash of each address.
+    """
+    row = Invitation
+    invited = sa.select(row.email).where(row.email_hash.in_(purged.values()))
+    inviters = sa.select(row.inviter_email).where(row.inviter_email.in_(purged))
+    unknown = purged.keys() - {*session.scalars(invited), *session.scalars(inviters)}
+    if unknown:
+        forget_filters(session, "", unknown, new_stand_in())
 
 
 def _is_over() -> sa.ColumnElement[bool]:

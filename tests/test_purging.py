@@ -12,7 +12,7 @@ import sqlalchemy as sa
 import time_machine
 
 from invitations_plugin.database import engine
-from invitations_plugin.models import IS_CLOSED_WITH_ADDRESS, History, Invitation
+from invitations_plugin.models import IS_CLOSED_WITH_ADDRESS, History, Invitation, SavedView
 
 from .support.outbox import in_threads, queue, recipients
 from .support.pages import Page
@@ -23,6 +23,7 @@ from .support.stores import LIST, Store, Visitor
 from .test_cli import run
 
 ANNA = "anna@example.com"
+VIEWS = "/admin/invitations/views"
 
 
 def left(store: Store) -> list[str | None]:
@@ -213,6 +214,29 @@ def test_mail_waits_so_long_as_it_can_be_taken_back(
     later(timedelta(seconds=61))
     store.deliver()
     assert recipients(sink) == ["ben@example.com"]
+
+
+def test_no_filter_that_staff_kept_names_who_was_purged(store: Store, admin: Visitor) -> None:
+    """Somebody whom another invitation or her own account still names is kept there."""
+    other, own = "ben@example.com", "cleo@example.com"
+    for address in (ANNA, other, own):
+        one(store, address, "expired", expires_at=ago(days=31))
+    one(store, other, inviter_key="2")
+    one(store, "dora@example.com", inviter_email=own)
+    named = {"All": f"={ANNA}", "Other": other, "Own": f"{own[:-3]}*"}
+    for called, text in named.items():
+        admin.get(VIEWS)
+        assert admin.post(VIEWS, {"name": called, "invitee": text}).status_code == 302
+    kept = {"timezone": "UTC", "upto": 9, "exclude": [], "websites": None}
+    store.add_job(selection=kept | {"filters": {"invitee": ANNA, "status": "expired"}})
+    store.add_export(selection=kept | {"filters": {"invitee": ANNA}})
+    run(store, "purge")
+    assert ANNA not in dump(store)
+    with store.session() as db:
+        found = db.scalars(sa.select(SavedView).order_by(SavedView.id)).all()
+        left_in = {view.name: view.arguments["invitee"] for view in found}
+    assert left_in == named | {"All": left_in["All"]}
+    assert left_in["All"].startswith("gone:")
 
 
 def test_the_inviter_s_own_data_stays(store: Store) -> None:
