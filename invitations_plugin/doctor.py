@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 
 import sqlalchemy as sa
 from flask import Flask
@@ -19,12 +19,13 @@ from . import (
     watch,
     watch_words,
 )
+from .configuring import check_groups
 from .database import engine, let_go, session
 from .explaining import Finding, Question, explain
 from .mail import template_choices
 from .reports import purchases, triggers
 from .senders import faults, usable
-from .settings import SPECS, Settings
+from .settings import SPECS, BadSetting, Settings
 from .smtp import Unreachable, connect, describe
 from .state import settings_of, state, store_view
 
@@ -43,6 +44,7 @@ def examine(app: Flask) -> list[str]:
         _tables,
         _senders,
         _chosen_senders,
+        _limited_groups,
         _mail_templates,
         _server,
         _circuit,
@@ -84,9 +86,13 @@ def notices() -> list[str]:
         settings = settings_of(store_view(""))
     except (SQLAlchemyError, RuntimeError):
         return []
-    said = [f"{text} (store views: {', '.join(codes)})" for text, codes in found.items()]
+    said = _with_store_views(found)
     said += [HELD] if settings.hold_outbox else []
     return said if settings.staff_notice_address else [*said, NOBODY_TOLD]
+
+
+def _with_store_views(found: Mapping[str, Sequence[str]]) -> list[str]:
+    return [f"{text} (store views: {', '.join(codes)})" for text, codes in found.items()]
 
 
 def _notice(finding: Finding) -> str:
@@ -146,6 +152,18 @@ def _chosen_senders(app: Flask) -> Iterator[str]:
                 f"The store view {view.code} has no sender {code!r} (any more), so {found[0].label}"
                 f" is used: choose another one by the setting {SPECS['email_sender'].label!r}."
             )
+
+
+def _limited_groups(app: Flask) -> Iterator[str]:
+    if migrations.current(app) != migrations.newest():
+        return
+    found: dict[str, list[str]] = {}
+    for view in checks.store_views():
+        try:
+            check_groups(settings_of(view).group_limits)
+        except BadSetting as error:  # the group was there when the setting was saved
+            found.setdefault(str(error), []).append(view.code)
+    yield from _with_store_views(found)
 
 
 def _mail_templates(app: Flask) -> Iterator[str]:

@@ -368,6 +368,14 @@ def test_the_doctor_names_a_wrong_setting(
     assert finding in answer.output
 
 
+def test_the_doctor_names_limits_of_a_group_that_is_gone(store: Store) -> None:
+    store.setting("group_limits", "gone: max_per_day=3")
+    answer = run(store, "doctor")
+    assert answer.exit_code == 1
+    assert "There is no customer group gone; there are: general," in answer.output
+    assert answer.output.count("no customer group") == 1
+
+
 def test_the_doctor_misses_the_write_ahead_log(store: Store, database: str) -> None:
     with store.session() as db:
         if database == "sqlite":

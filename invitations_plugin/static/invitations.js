@@ -264,8 +264,10 @@
   const isUnsaved = (form) => !form.hasAttribute('aria-busy')
     && (form.dataset.invUnsaved === 'POST' || [...form.elements].some(isChanged));
   on('click', ({ target }) => delete target.closest?.('[data-inv-reset]')?.closest('form').dataset.invUnsaved);
+  let stays = false; // a file is fetched, the page stays
+  on('click', ({ target }) => { stays = Boolean(target.closest?.('[data-inv-file]')); });
   const askToLeave = (event) => {
-    if ([...document.querySelectorAll('form[data-inv-unsaved]')].some(isUnsaved)) event.preventDefault();
+    if (!stays && [...document.querySelectorAll('form[data-inv-unsaved]')].some(isUnsaved)) event.preventDefault();
   };
   // Nowhere else: it keeps a page out of some browsers' cache of what Back leads to.
   if (document.querySelector('[data-inv-unsaved]')) on('beforeunload', askToLeave);

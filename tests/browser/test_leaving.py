@@ -114,6 +114,8 @@ def test_it_does_not_ask_where_nothing_would_be_lost(
     page.wait_for_url(f"**{TEMPLATES}")
     page, field = typing("number")
     asked_again = stay(page)
+    with page.expect_download():
+        page.get_by_role("link", name="Export", exact=True).click()
     page.get_by_role("link", name="Reset").click()
     expect(page.locator(field)).to_have_value("30")
     page.fill(field, "12")
