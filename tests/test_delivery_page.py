@@ -128,11 +128,11 @@ def test_each_place_lists_its_mails_with_the_way_to_their_invitations(
 
 def test_the_first_mails_listed_are_those_that_need_a_person(store: Store, admin: Visitor) -> None:
     put(store, "due@example.com")
-    assert "due@example.com" in admin.get(DELIVERY).text
+    assert "due@example.com" in Page(admin.get(DELIVERY)).text("td")
     fail(store, "failed@example.com", "550 no <i>such</i> user")
     answer = admin.get(DELIVERY)
     assert "550 no &lt;i&gt;such&lt;/i&gt; user" in answer.text
-    assert "due@example.com" not in answer.text
+    assert "due@example.com" not in Page(answer).text("td")
 
 
 def test_a_long_list_has_pages(
@@ -324,8 +324,8 @@ def test_staff_of_a_website_see_and_decide_on_its_mails_alone(store: Store) -> N
     paola = store.staff(PAOLA)
     answer = paola.get(DELIVERY)
     assert states(answer) == ["1 mail waits for a decision.", "1 mail waits; none is due."]
-    assert "ida@example.com" in answer.text
-    assert "anna@example.com" not in answer.text
+    assert "ida@example.com" in Page(answer).text("td")
+    assert "anna@example.com" not in Page(answer).text("td")
     assert "4,321" not in answer.text
     options = Page(answer).text("option")
     assert len(options) == 1
@@ -347,4 +347,4 @@ def test_a_notice_to_staff_that_waits_has_no_invitation(make_store: MakeStore) -
         db.commit()
     answer = store.staff().get(f"{DELIVERY}?place=due")
     assert "Notice to staff" in answer.text
-    assert "ada@example.com" not in answer.text
+    assert "ada@" not in answer.text

@@ -364,7 +364,7 @@ def test_a_customer_changes_nothing_in_the_back_office(scene: Scene, endpoint: s
     before = contents(scene.store)
     answer = scene.post(customer, endpoint)
     assert answer.status_code == 403
-    assert ANNA not in answer.text
+    assert "anna@" not in answer.text
     assert contents(scene.store) == before
 
 
@@ -372,7 +372,7 @@ def test_a_customer_changes_nothing_in_the_back_office(scene: Scene, endpoint: s
 def test_a_customer_sees_nothing_of_the_back_office(scene: Scene, endpoint: str) -> None:
     answer = scene.store.customer().get(scene.path(SHOWING[endpoint]))
     assert answer.status_code == 403
-    assert ANNA not in answer.text
+    assert "anna@" not in answer.text
 
 
 @pytest.mark.parametrize("endpoint", OFFICE_SHOWING)

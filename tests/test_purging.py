@@ -94,7 +94,7 @@ def test_what_the_server_said_goes_with_the_address(store: Store, admin: Visitor
         ]
     page = admin.get(f"/admin/invitations/{number}/")
     assert "Address and message removed: their time was over" in page.text
-    assert ANNA not in page.text
+    assert "anna@" not in page.text
 
 
 def test_what_a_server_said_of_a_mail_that_it_took_goes_too(store: Store, sink: Sink) -> None:
@@ -194,7 +194,7 @@ def test_the_sender_sees_that_it_was_and_cannot_invite_the_address_again(
     store.change(ANNA, status="expired", expires_at=ago(days=31))
     run(store, "purge")
     veronica.get(LIST)  # with the notice of what was sent
-    assert ANNA not in veronica.get(LIST).text
+    assert "anna@" not in veronica.get(LIST).text
     assert veronica.send(ANNA).status_code == 422
     with store.session() as db:
         assert db.scalar(sa.select(sa.func.count()).select_from(Invitation)) == 1
