@@ -12,8 +12,10 @@ from time import perf_counter
 from typing import Any, Final
 
 import sqlalchemy as sa
+from sqlalchemy.engine.cursor import FullyBufferedCursorFetchStrategy
 from sqlalchemy.orm import Session
 
+from invitations_plugin.database import engine
 from invitations_plugin.reports import (
     Period,
     behaviour,
@@ -32,15 +34,21 @@ from .report import Section, in_short, judged, table
 from .timing import Contender, Once, Times, take_turns_at
 
 OURS, ROWS, PLAIN = "ours, kept", "ours, rows", "GROUP BY"
+INSIDE: Final = "of it in the database"
 MOST, MOST_INVITERS = 0.010, 0.050  # seconds in the database
 SECONDS: Final = 2.0  # that one of them spends on one report, whose slow ones take as long
 TITLE = "Reports"
-SHORT, SHORT_INVITERS = "Report by interval, slowest, ms", "Invited Customers by month, ms"
+SHORT: Final = "Report by interval, slowest, ms in the database"
+SHORT_INVITERS: Final = "Invited Customers by month, ms in the database"
 GOALS = {SHORT: f"at most {MOST * 1000:g}", SHORT_INVITERS: f"at most {MOST_INVITERS * 1000:g}"}
 ABOUT = f"""A report as Python gets it: all its statements and what is made of their rows, no page.
 Everybody has a process of its own; all take turns at each report.
 
 - *{OURS}*: the figures that triggers and the worker keep, as the pages read them.
+- *{INSIDE}*: the same once more, and counted is only the time from the moment that a statement
+  is given to the driver until all its rows are there, of all statements together. The driver's
+  own work and the way to the server and back are in it, so it is more than the database's own;
+  what SQLAlchemy does to make a statement, and Python with the rows, is not. Goals speak of this.
 - *{ROWS}*: the same function over the invitations, as it is until the figures are there.
 - *{PLAIN}*: what one writes by hand: the table grouped by the day of the database, in UTC."""
 JOBS: Final = (
@@ -101,11 +109,11 @@ def measure(urls: Sequence[str], requests: int) -> Section:
         for url in urls:
             _settle(url, Path(name))
             contenders = [
-                Contender(each, contend, (each, url, name)) for each in (OURS, ROWS, PLAIN)
+                Contender(each, contend, (each, url, name)) for each in (OURS, INSIDE, ROWS, PLAIN)
             ]
             found = take_turns_at(JOBS, contenders, requests, SECONDS, f"reports, {kind_of(url)}")
             parts += [f"**{kind_of(url)}**", _told(found), _verdict(found)]
-            slowest, inviters = _slowest(found), found[BY_MONTH][OURS].p50
+            slowest, inviters = _slowest(found), found[BY_MONTH][INSIDE].p50
             short[kind_of(url)] = {
                 SHORT: f"{slowest * 1000:.1f}",
                 SHORT_INVITERS: f"{inviters * 1000:.1f}",
@@ -117,11 +125,11 @@ def _settle(url: str, folder: Path) -> None:
     """Have everything folded, and what PostgreSQL does by itself after a while done."""
     with closing(_store(url, folder)) as store, store.session():
         folding.keep(chunk=CHUNK)
-    engine = sa.create_engine(url, isolation_level="AUTOCOMMIT")
-    if engine.dialect.name == "postgresql":
-        with engine.connect() as connection:
+    own = sa.create_engine(url, isolation_level="AUTOCOMMIT")
+    if own.dialect.name == "postgresql":
+        with own.connect() as connection:
             connection.exec_driver_sql("VACUUM ANALYZE")
-    engine.dispose()
+    own.dispose()
 
 
 def _store(url: str, folder: Path) -> Store:
@@ -137,15 +145,41 @@ def contend(name: str, url: str, folder: str) -> Iterator[Once]:
             for report in (customers, conversions, behaviour):
                 report.__globals__["from_figures"] = counting.from_figures
         jobs = _plain(db) if name == PLAIN else _ours(db)
+        inside = _InDatabase(engine()) if name == INSIDE else None
 
         def once(job: str) -> float:
             start = perf_counter()
             jobs[job]()
             seconds = perf_counter() - start
             db.rollback()
-            return seconds
+            return inside.taken() if inside else seconds
 
         yield once
+
+
+class _InDatabase:
+    """Adds up what statements take, each from the call of the driver to its last row."""
+
+    def __init__(self, engine: sa.Engine) -> None:
+        self._seconds, self._start = 0.0, 0.0
+        sa.event.listen(engine, "before_cursor_execute", self._begin)
+        sa.event.listen(engine, "after_cursor_execute", self._end)
+
+    def taken(self) -> float:
+        """Return the seconds since it was asked before."""
+        seconds, self._seconds = self._seconds, 0.0
+        return seconds
+
+    def _begin(self, *_: object) -> None:
+        self._start = perf_counter()
+
+    def _end(self, _: object, cursor: Any, __: str, ___: object, context: Any, ____: bool) -> None:
+        """Fetch at once, too: SQLite looks for rows when they are asked for."""
+        if cursor.description is not None:
+            rows, columns = cursor.fetchall(), cursor.description
+            fetched = FullyBufferedCursorFetchStrategy(cursor, columns, rows)
+            context.cursor_fetch_strategy = fetched
+        self._seconds += perf_counter() - self._start
 
 
 def _ours(db: Session) -> Mapping[str, Callable[[], object]]:
@@ -244,16 +278,16 @@ def _plain(db: Session) -> Mapping[str, Callable[[], object]]:
 
 
 def _slowest(found: Mapping[str, Mapping[str, Times]]) -> float:
-    return max(each[OURS].p50 for job, each in found.items() if not job.startswith(INVITERS))
+    return max(each[INSIDE].p50 for job, each in found.items() if not job.startswith(INVITERS))
 
 
 def _told(found: Mapping[str, Mapping[str, Times]]) -> str:
     rows = []
     for job, times in found.items():
         base = times[PLAIN].p50
-        taken = [f"{times[name].p50 * 1000:,.1f}" for name in (OURS, ROWS, PLAIN)]
+        taken = [f"{times[name].p50 * 1000:,.1f}" for name in (OURS, INSIDE, ROWS, PLAIN)]
         rows.append((job, *taken, f"{base / times[OURS].p50:,.0f}"))
-    heads = ("report", *(f"{name}, ms" for name in (OURS, ROWS, PLAIN)), "times faster")
+    heads = ("report", *(f"{name}, ms" for name in (OURS, INSIDE, ROWS, PLAIN)), "times faster")
     return table(heads, rows)
 
 
@@ -261,7 +295,7 @@ def _verdict(found: Mapping[str, Mapping[str, Times]]) -> str:
     lines = []
     for job, times in found.items():
         most = MOST_INVITERS if job.startswith(INVITERS) else MOST
-        seconds = times[OURS].p50
-        goal = f"7: {job}, at most {most * 1000:g} ms"
+        seconds = times[INSIDE].p50
+        goal = f"7: {job}, at most {most * 1000:g} ms in the database"
         lines.append(judged(goal, f"{seconds * 1000:.1f} ms", seconds <= most))
     return "Goals:\n\n" + "\n".join(lines)
