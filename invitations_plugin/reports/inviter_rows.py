@@ -95,7 +95,8 @@ def _counted_lines(
     query = sa.select(*keys, *counts).select_from(among.join(I, here))
     if db.get_bind(I).dialect.name == "postgresql":  # it does not guess how little that is
         query = query.where(I.sent_at >= intervals[0].begins, I.sent_at < intervals[-1].ends)
-    return query.where(*conditions).group_by(*keys).subquery("line")
+    by = keys[::-1]  # most differ in the key: what SQLite compares first
+    return query.where(*conditions).group_by(*by).subquery("line")
 
 
 def _first_by_name(
@@ -137,7 +138,7 @@ def _brief_of(
 
 
 def _counted_numbers(
-    among: sa.Subquery, conditions: Sequence[sa.ColumnElement[bool]]
+    among: sa.FromClause, conditions: Sequence[sa.ColumnElement[bool]]
 ) -> sa.Select[Any]:
     """Return how many inviters each interval has, one interval after the other.
 
@@ -148,7 +149,7 @@ def _counted_numbers(
     return sa.select(among.c.first, each.correlate(among).scalar_subquery())
 
 
-def _completed(among: sa.Subquery, period: Period, few: sa.Subquery) -> sa.Subquery:
+def _completed(among: sa.FromClause, period: Period, few: sa.Subquery) -> sa.Subquery:
     """Return a few lines with all their counts, each asked for by its inviter's moments."""
     own = [
         I.inviter_key == few.c.inviter_key,

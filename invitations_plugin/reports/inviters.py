@@ -144,7 +144,7 @@ def _folded(period: Period, intervals: Sequence[Interval], found: Found | None) 
     return sa.select(*columns).where(*_own(F, period), here)
 
 
-def _kept_numbers(among: sa.Subquery, period: Period, found: Found | None) -> sa.Select[Any]:
+def _kept_numbers(among: sa.FromClause, period: Period, found: Found | None) -> sa.Select[Any]:
     """Return how many lines each interval has, one interval after the other.
 
     For all at once PostgreSQL looks at all that there is.

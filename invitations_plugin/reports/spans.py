@@ -23,9 +23,11 @@ TYPES: Final[Mapping[str, sa.types.TypeEngine[Any]]] = {
 }
 
 
-def spans(db: Session, intervals: Sequence[Interval]) -> sa.Subquery:
+def spans(db: Session, intervals: Sequence[Interval]) -> sa.Subquery | sa.CTE:
     """Return the intervals with their ``place``, ``first`` and ``last`` day, and the moments
     when each ``begins`` and ``ends``.
+
+    SQLite reads the document once, and not again for each row that is joined.
     """
     rows = [
         {
@@ -48,4 +50,4 @@ def spans(db: Session, intervals: Sequence[Interval]) -> sa.Subquery:
         sa.func.json_extract(each, f"$.{name}", type_=kind).label(name)
         for name, kind in TYPES.items()
     ]
-    return sa.select(*parts).subquery("span")
+    return sa.select(*parts).cte().prefix_with("MATERIALIZED")
