@@ -114,7 +114,7 @@ class Past:
     def add(self, db: Any, status: str, at: datetime, place: int) -> None:
         website, view = VIEWS[place % 3]
         more: dict[str, Any] = {"website": website, "store_view": view}
-        more["inviter_key"] = f"{place}"
+        more["inviter_key"] = f"{place or ''}"  # staff are among them
         self.number += 1
         more |= called(self.number % 4, place)
         if status == "accepted":

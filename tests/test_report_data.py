@@ -30,7 +30,7 @@ from invitations_plugin.reports import (
     tree,
 )
 from invitations_plugin.reports.checking import check_figures
-from invitations_plugin.reports.models import FigureState
+from invitations_plugin.reports.models import FigureState, InviterFigure
 from invitations_plugin.scope import limit_to
 from invitations_plugin.state import host
 from sample_store.models import Customer, Order
@@ -408,6 +408,33 @@ def test_inviters_have_the_money_of_whom_they_brought(store: Store, tell: Tell) 
         store.other_inviter,
     )
     assert not any(each.money for each in others)
+
+
+@pytest.mark.parametrize("sort", ["interval", "name", "sent"])
+def test_what_staff_sent_is_read_from_their_days(store: Store, tell: Tell, sort: str) -> None:
+    accepted(store, "ann", inviter="")
+    accepted(store, "bob", inviter="77")
+    sent: dict[str, Any] = {"created_at": DAY + timedelta(days=1), "inviter_key": ""}
+    insert(store, [row(f"{name}@example.com", **sent) for name in "xyz"])
+    tell(("ann", 2, "5.5", "EUR"), ("bob", 2, "2", "SEK"))
+    keep(store)
+    period = period_of(store, **MARCH, by="week")
+
+    def rows() -> list[Any]:
+        with store.session() as db, statements(store) as seen:
+            found = customers(db, period, sort).rows
+        by_day = [each for each in seen if "invitations_inviter_money" in each]
+        return [len(by_day), *sorted(found, key=repr)]
+
+    [number, *kept] = rows()
+    assert (number, [each.counts for each in kept]) == (1, [Counts(4, 1, 0, 1), Counts(1, 1, 0, 1)])
+    assert [len(each.money) for each in kept] == [1, 1]
+    with store.session() as db:
+        kept_days = sa.select(InviterFigure.inviter_key).where(InviterFigure.unit == "day")
+        assert db.scalars(kept_days.where(InviterFigure.scope == "")).all() == ["", ""]
+        folding.begin(db)  # the rows are read from here on
+        db.commit()
+    assert rows() == [0, *kept]
 
 
 def test_a_tree_shows_whom_a_customer_brought_and_whom_they_brought(

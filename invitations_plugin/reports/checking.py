@@ -18,11 +18,11 @@ from .folding import (
     IS_BOUGHT,
     MONEY,
     OF_INVITER,
-    SPANS,
     Sums,
     add_up,
     local_day,
     read_state,
+    spans_of,
 )
 from .names import row_names, told_keys
 from .zones import Zones, scopes_of, zones_of
@@ -134,13 +134,13 @@ def _compared(
 
 
 def _inviters(db: Session, zones: Zones) -> Iterator[str]:
-    """Yield the inviters whose months or years together differ from their rows."""
+    """Yield the inviters whose months or years (or days) together differ from their rows."""
     sums: _Numbers = defaultdict(lambda: [0] * len(OF_INVITER))
     for timezone, scope, unit, website, view, key, *counts in db.execute(_of_inviters()):
         places = [(timezone, scope, unit)]
         if not timezone:
             scopes = scopes_of(website, view, zones)
-            places = [(zone, each, unit) for each, zone in scopes for unit in SPANS]
+            places = [(zone, each, unit) for each, zone in scopes for unit in spans_of(key)]
         for place in places:
             add_up(sums[*place, f"inviter {key or '-'}"], counts)
     return _named(sums)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -171,26 +171,26 @@ def _lines(
     counts: Mapping[int, Sequence[int]],
     sent: int,
 ) -> tuple[Mapping[date, int], bool]:
-    """Return how many lines each interval has, by its first day.
+    """Return how many lines each interval has, by its first day, as far as it matters.
 
-    No interval has more of them than were sent: some are looked at, from the first page on,
-    until there are as many lines as the pages have. Also return whether these are all.
+    No interval has more of them than were sent: where that is much, some are looked at, from
+    the first page on, until there are as many lines as the pages have. Also return whether
+    these are all.
     """
     lines: dict[date, int] = {}
-    for some in _stretches(period, asked, counts, sent):
-        if sum(lines.values()) > asked.enough:
-            return lines, False
-        lines |= dict(map(tuple, db.execute(source.numbers(some))))
-    return lines, True
+    if sent <= asked.enough + LOOKED_AT:
+        return dict(map(tuple, db.execute(source.numbers(period.intervals, sent)))), True
+    for some in _stretches(period, asked, counts):
+        left = asked.enough + 1 - sum(lines.values())
+        if left > 0:
+            lines |= dict(map(tuple, db.execute(source.numbers(some, left))))
+    return lines, sum(lines.values()) <= asked.enough
 
 
 def _stretches(
-    period: Period, asked: _Asked, counts: Mapping[int, Sequence[int]], sent: int
+    period: Period, asked: _Asked, counts: Mapping[int, Sequence[int]]
 ) -> Iterator[Sequence[Interval]]:
-    """Yield the intervals, the oldest of each stretch first; all at once where little was sent."""
-    if sent <= asked.enough + LOOKED_AT:
-        yield period.intervals
-        return
+    """Yield the intervals in some stretches, the oldest of each first."""
     some, number, most = list[Interval](), 0, asked.enough
     for place in sorted(counts, reverse=asked.direction == "desc"):
         some.append(period.intervals[place])
@@ -303,10 +303,10 @@ def _money(
     sums: dict[tuple[date, str, str], list[int]] = defaultdict(lambda: [0, 0])
     found: dict[tuple[date, str], list[Money]] = defaultdict(list)
     place_of = Places(period)
-    for when, key, currency, *bought in db.execute(source.money(intervals, keys)) if keys else ():
-        is_moment = isinstance(when, datetime)
-        first = period.intervals[place_of.moment(when)].first if is_moment else when
-        add_up(sums[first, key, currency], bought)
+    bought = db.execute(source.money(intervals, keys)) if keys else ()
+    for day, moment, key, currency, *some in bought:
+        place = place_of.moment(moment) if day is None else place_of.day(day)
+        add_up(sums[period.intervals[place].first, key, currency], some)
     for (first, key, currency), (orders, amount) in sorted(sums.items()):
         if orders or amount:
             found[first, key].append(money_of(currency, orders, amount))

@@ -47,6 +47,7 @@ CHANGE: Final = (*COHORT, *COUNTS, *triggers.MOMENTS)
 BOUGHT: Final = (*COHORT, "currency", *MONEY)
 OF_INVITER: Final = (*COUNTS, "amount")
 SPANS: Final = ("month", "year")  # that inviters are counted in
+STAFF: Final = ""  # their key; they may send by the hundred, and are counted in days as well
 FIGURES: Final = (Figure, MoneyFigure, TimeFigure, InviterFigure, InviterMoney)
 IS_BOUGHT: Final = InvitationPurchase.invitation_id == I.id
 
@@ -222,7 +223,7 @@ class Sums:
                     self.add_time(website, view, quarter, what, bucket, number)
             for zone in zones_of(view, self._zones):
                 add_up(self.days[zone, local_day(quarter, zone), website, view], counts)
-            for place in self._of_inviter(website, view, quarter):
+            for place in self._of_inviter(inviter_key, website, view, quarter):
                 add_up(self.inviters[*place, inviter_key], counts)
 
     def add_time(
@@ -241,18 +242,23 @@ class Sums:
             for zone in zones_of(view, self._zones):
                 day = local_day(quarter, zone)
                 add_up(self.money[zone, day, website, view, currency], (orders, amount))
-            for place in self._of_inviter(website, view, quarter):
+            for place in self._of_inviter(inviter_key, website, view, quarter):
                 self.inviters[*place, inviter_key][-1] += amount
                 add_up(self.brought[*place, inviter_key, currency], (orders, amount))
 
     def _of_inviter(
-        self, website: str, view: str, quarter: datetime
+        self, inviter_key: str, website: str, view: str, quarter: datetime
     ) -> Iterator[tuple[str, str, str, date]]:
-        """Yield the months and years in which an inviter's figures have something."""
+        """Yield the months and years (and days) in which an inviter's figures have something."""
         for scope, zone in scopes_of(website, view, self._zones):
             found = firsts(local_day(quarter, zone))
-            for unit in SPANS:
+            for unit in spans_of(inviter_key):
                 yield zone, scope, unit, found[unit]
+
+
+def spans_of(inviter_key: str) -> Sequence[str]:
+    """Return what an inviter is counted in."""
+    return SPANS if inviter_key != STAFF else ("day", *SPANS)
 
 
 def firsts(day: date) -> dict[str, date]:

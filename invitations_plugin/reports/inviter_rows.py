@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -10,9 +11,10 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from ..models import Invitation
+from . import staff
 from .counting import row_sums
-from .folding import COUNTS
-from .inviters import ByName, Source, named_lines
+from .folding import COUNTS, STAFF
+from .inviters import ByName, Source, has_figures, named_lines
 from .models import FigureDelta, InvitationPurchase, InviterName
 from .names import Found, kept_names, listed, told_keys
 from .periods import Interval, Period
@@ -31,6 +33,8 @@ def counted(
     :param found: whose lines these are, where not everybody's.
     """
     conditions = [*period.within(I), *([found(I.inviter_key)] if found is not None else [])]
+    is_kept = names is kept_names
+    of_staff = is_kept and has_figures(period)
 
     def of(intervals: Sequence[Interval], *counts: Any) -> sa.Subquery:
         return _counted_lines(db, intervals, conditions, counts)
@@ -42,10 +46,10 @@ def counted(
         return of(intervals, sa.func.count().label("sent"))
 
     def whole(intervals: Sequence[Interval], few: sa.Subquery) -> sa.Subquery:
-        return _completed(spans(db, intervals), period, few)
+        return _completed(spans(db, intervals), period, few, of_staff=of_staff)
 
-    def numbers(intervals: Sequence[Interval]) -> sa.Select[Any]:
-        return _counted_numbers(spans(db, intervals), conditions)
+    def numbers(intervals: Sequence[Interval], wanted: int) -> sa.Select[Any]:
+        return _counted_numbers(spans(db, intervals), conditions, wanted)
 
     def sums() -> sa.Select[Any]:
         whole = [I.sent_at >= period.whole.begins, I.sent_at < period.whole.ends]
@@ -53,34 +57,39 @@ def counted(
         return sa.select(*columns).where(*whole, *conditions)
 
     def by_name(intervals: Sequence[Interval], asked: ByName) -> sa.Subquery:
-        if names is kept_names:
+        if is_kept:
             keys = _first_by_name(db, period, asked, found)
             return named_lines(_brief_of(db, intervals, keys, conditions), names(), asked)
         return named_lines(brief(intervals), names(), asked)
 
-    return Source(lines, brief, whole, numbers, sums, by_name, partial(_bought, period))
+    bought = partial(_bought, period, of_staff=of_staff)
+    return Source(lines, brief, whole, numbers, sums, by_name, bought)
 
 
 def _bought(
-    period: Period, intervals: Sequence[Interval], keys: Collection[str]
+    period: Period, intervals: Sequence[Interval], keys: Collection[str], *, of_staff: bool
 ) -> sa.Select[Any] | sa.CompoundSelect[Any]:
     """Return the purchases of what some inviters sent.
 
-    What customers sent is sought by their keys. Staff may have sent a good part of all: theirs
-    is sought by the purchases, by no index of inviters.
+    What customers sent is sought by their keys. Staff may have sent a good part of all: without
+    figures theirs is sought by the purchases, by no index of inviters.
     """
-    row = InvitationPurchase
-    columns: list[Any] = [row.sent_at, I.inviter_key, row.currency, row.orders, row.amount]
+    row, day = InvitationPurchase, sa.cast(sa.null(), sa.Date())
+    columns: list[Any] = [day, row.sent_at, I.inviter_key, row.currency, row.orders, row.amount]
     query = sa.select(*columns).join_from(row, I, I.id == row.invitation_id)
     query = query.where(*period.within(I))
 
     def within(sent_at: Any) -> list[sa.ColumnElement[bool]]:
         return [sent_at >= intervals[0].begins, sent_at < intervals[-1].ends]
 
-    customers_s = I.inviter_key.in_([key for key in keys if key])
-    theirs = query.where(customers_s, *within(I.sent_at))
-    by_staff = query.where(I.inviter_key.concat("") == "", *within(row.sent_at))
-    return sa.union_all(theirs, by_staff) if "" in keys else theirs
+    theirs = query.where(I.inviter_key.in_(set(keys) - {STAFF}), *within(I.sent_at))
+    if STAFF not in keys:
+        return theirs
+    if of_staff:
+        days = replace(period, first=intervals[0].first, last=intervals[-1].last).whole
+        return sa.union_all(theirs, *staff.bought(period, days))
+    by_staff = query.where(I.inviter_key.concat("") == STAFF, *within(row.sent_at))
+    return sa.union_all(theirs, by_staff)
 
 
 def _counted_lines(
@@ -138,30 +147,43 @@ def _brief_of(
 
 
 def _counted_numbers(
-    among: sa.FromClause, conditions: Sequence[sa.ColumnElement[bool]]
+    among: sa.FromClause, conditions: Sequence[sa.ColumnElement[bool]], wanted: int
 ) -> sa.Select[Any]:
     """Return how many inviters each interval has, one interval after the other.
 
-    All at once they would have to be sorted.
+    All at once they would have to be sorted, as they would be on PostgreSQL by count(distinct).
     """
     here = [I.sent_at >= among.c.begins, I.sent_at < among.c.ends, *conditions]
-    each = sa.select(sa.func.count(I.inviter_key.distinct())).where(*here)
-    return sa.select(among.c.first, each.correlate(among).scalar_subquery())
+    keys = sa.select(I.inviter_key).distinct().where(*here).limit(wanted).correlate(among)
+    number = sa.select(sa.func.count()).select_from(keys.subquery())
+    return sa.select(among.c.first, number.correlate(among).scalar_subquery())
 
 
-def _completed(among: sa.FromClause, period: Period, few: sa.Subquery) -> sa.Subquery:
-    """Return a few lines with all their counts, each asked for by its inviter's moments."""
+def _completed(
+    among: sa.FromClause, period: Period, few: sa.Subquery, *, of_staff: bool
+) -> sa.Subquery:
+    """Return a few lines with all their counts, each asked for by its inviter's moments.
+
+    :param of_staff: what staff sent is asked of the figures of its days.
+    """
     own = [
         I.inviter_key == few.c.inviter_key,
         I.sent_at >= among.c.begins,
         I.sent_at < among.c.ends,
         *period.within(I),
     ]
-    counts = [
-        sa.select(each).where(*own).correlate(few, among).scalar_subquery().label(name)
+    counts: dict[str, sa.ColumnElement[int]] = {
+        name: sa.select(each).where(*own).correlate(few, among).scalar_subquery()
         for name, each in zip(COUNTS, row_sums(), strict=True)
-    ]
-    query = sa.select(*(each for each in few.c if each.name not in COUNTS), *counts)
+    }
+    if of_staff:
+        is_theirs = few.c.inviter_key == STAFF
+        counts = {
+            name: sa.case((is_theirs, staff.number(period, name, among.c)), else_=each)
+            for name, each in counts.items()
+        }
+    labelled = [each.label(name) for name, each in counts.items()]
+    query = sa.select(*(each for each in few.c if each.name not in COUNTS), *labelled)
     return query.join_from(few, among, among.c.first == few.c.first).subquery("line")
 
 

@@ -53,16 +53,17 @@ class Source:
     """Where lines are read from: queries of some intervals, the oldest first.
 
     ``lines`` are those above, ``brief`` the same with ``sent`` as the only count, and ``whole``
-    completes a few of these. ``numbers`` is how many each first day has, ``sums`` what all of a
-    period come to. ``by_name`` gives at least the first brief lines in an order, each with the
-    ``named`` that it has there. ``money`` is what was bought by some inviters' invitees: first
-    day or a moment of the interval, inviter, currency, orders and amount.
+    completes a few of these. ``numbers`` is how many each first day has, at least so many as
+    are wanted where there are more; ``sums`` is what all of a period come to. ``by_name`` gives
+    at least the first brief lines in an order, each with the ``named`` that it has there.
+    ``money`` is what was bought by some inviters' invitees: a day of the interval, or else a
+    moment of it, inviter, currency, orders and amount.
     """
 
     lines: Callable[[Sequence[Interval]], sa.Subquery]
     brief: Callable[[Sequence[Interval]], sa.Subquery]
     whole: Callable[[Sequence[Interval], sa.Subquery], sa.Subquery]
-    numbers: Callable[[Sequence[Interval]], sa.Select[Any]]
+    numbers: Callable[[Sequence[Interval], int], sa.Select[Any]]
     sums: Callable[[], sa.Select[Any]]
     by_name: Callable[[Sequence[Interval], ByName], sa.Subquery]
     money: Callable[[Sequence[Interval], Collection[str]], sa.Select[Any] | sa.CompoundSelect[Any]]
@@ -70,9 +71,13 @@ class Source:
 
 def are_kept(period: Period) -> bool:
     """Return whether figures have the lines of a period: those of whole months or years."""
+    return has_figures(period) and period.by in SPANS and _is_whole(period)
+
+
+def has_figures(period: Period) -> bool:
+    """Return whether there are inviters' figures of a period's scope, in its time zone."""
     scope = scope_of(period)
-    zones = needed().get(scope, []) if scope is not None else []
-    return period.timezone in zones and period.by in SPANS and _is_whole(period)
+    return scope is not None and period.timezone in needed().get(scope, [])
 
 
 def scope_of(period: Period) -> str | None:
@@ -108,7 +113,7 @@ def kept(db: Session, period: Period, found: Found | None = None) -> Source:
             return _kept_lines(db, period, intervals, found)
         return _folded(period, intervals, found).where(F.sent > 0).subquery("line")
 
-    def numbers(intervals: Sequence[Interval]) -> sa.Select[Any]:
+    def numbers(intervals: Sequence[Interval], wanted: int) -> sa.Select[Any]:
         if is_told:
             each = lines(intervals)
             return sa.select(each.c.first, sa.func.count()).group_by(each.c.first)
@@ -219,10 +224,11 @@ def _kept_money(
     db: Session, period: Period, intervals: Sequence[Interval], keys: Collection[str]
 ) -> sa.CompoundSelect[Any]:
     among, delta, row = spans(db, intervals), MoneyDelta, InviterMoney
-    folded = sa.select(row.first, row.inviter_key, row.currency, row.orders, row.amount)
+    moment = sa.cast(sa.null(), sa.DateTime())
+    folded = sa.select(row.first, moment, row.inviter_key, row.currency, row.orders, row.amount)
     here = sa.and_(delta.sent_at >= among.c.begins, delta.sent_at < among.c.ends)
     columns = (delta.inviter_key, delta.currency, delta.orders, delta.amount)
-    fresh = sa.select(among.c.first, *columns).select_from(among.join(delta, here))
+    fresh = sa.select(among.c.first, moment, *columns).select_from(among.join(delta, here))
     days = [each.first for each in intervals]
     return sa.union_all(
         folded.where(*_own(row, period), row.first.in_(days), row.inviter_key.in_(keys)),

@@ -100,11 +100,11 @@ class TimeFigure(Base):
 
 
 class _OfInviter:
-    """An inviter's month or year, for what a report may be about.
+    """An inviter's month or year (or day, of staff), for what a report may be about.
 
     ``scope`` is that of a :class:`~.periods.Period`, whose days are those of ``timezone``;
-    ``unit`` is ``month`` or ``year``, ``first`` its first day. No column that changes is in an
-    index, so that PostgreSQL writes a row without touching one.
+    ``unit`` is ``month`` or ``year`` (or ``day``), ``first`` its first day. No column that
+    changes is in an index, so that PostgreSQL writes a row without touching one.
     """
 
     __table_args__: ClassVar[Any] = {"sqlite_with_rowid": False}
