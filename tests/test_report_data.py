@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
+import time_machine
 
 from invitations_plugin import Purchase
 from invitations_plugin.doctor import examine
@@ -35,7 +36,7 @@ from invitations_plugin.scope import limit_to
 from invitations_plugin.state import host
 from sample_store.models import Customer, Order
 
-from .support.figures import keep, period_of
+from .support.figures import behaviour_plainly, keep, period_of
 from .support.pages import statements
 from .support.rows import by, insert, key_of, row
 from .support.second_store import SecondStore
@@ -233,6 +234,47 @@ def test_how_long_it_takes_and_who_invites_in_turn(
     assert (found.accepted, found.inviting) == (10, 1)
     assert in_hours(found.to_accepted) == (10, 5, 9)
     assert in_hours(found.to_purchase) == (2, 30, 50)
+
+
+def test_who_sent_in_a_month_that_is_whole_is_known_from_its_figure(store: Store) -> None:
+    fill(store)
+    insert(store, [row("z@example.com", created_at=DAY, inviter_key="88")])
+    keep(store)
+    own = InviterFigure.inviter_key == "88"
+    with store.session() as db:
+        db.execute(sa.update(InviterFigure).where(own).values(inviter_key="only a figure"))
+        db.commit()
+
+    def inviters(first: str, last: str) -> int:
+        with store.session() as db:
+            return behaviour(db, period_of(store, start=first, to=last)).inviters
+
+    assert inviters("2026-03-01", "2026-03-31") == inviters("2026-02-28", "2026-05-03") == 5
+    assert inviters("2026-03-02", "2026-05-03") == inviters("2026-03-01", "2026-03-30") == 4
+
+
+@pytest.mark.parametrize("days", [1, 20, 33, 70])
+def test_a_month_that_goes_on_is_whole_up_to_now(
+    store: Store, clock: time_machine.Traveller, days: int
+) -> None:
+    clock.move_to(datetime(2026, 5, 4, 15, tzinfo=UTC))
+    today = datetime(2026, 5, 4, 14, 59)
+    for number in range(12):
+        at = today - timedelta(days=6 * number)
+        key = f"{number % 5 or ''}"
+        moments = {"created_at": at, "registered_at": at + HOUR}
+        made = row(f"{number}@example.com", "accepted", inviter_key=key, **moments)
+        insert(store, [made | {"customer_key": f"c{number}"}])
+    keep(store)
+    first = today - timedelta(days=days - 1)
+    period = period_of(store, start=f"{first:%Y-%m-%d}", to="2026-05-04")
+    expected = behaviour_plainly(store, period)
+    with store.session() as db:
+        found = behaviour(db, period)
+    told = (found.inviters, found.invitations, found.accepted)
+    assert told == (expected["inviters"], expected["invitations"], expected["accepted"])
+    assert found.to_accepted is not None
+    assert found.to_accepted.number == found.accepted
 
 
 def in_hours(spread: Spread | None) -> tuple[Any, ...]:

@@ -11,17 +11,19 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 from sqlalchemy.orm import Session, aliased
 
+from ..clock import now
 from ..database import compile_nothing
+from ..editing import day_of
 from ..models import Invitation, Status
+from . import staff
 from .counting import from_figures
 from .figures import invitations
-from .folding import firsts, is_anything_told
-from .inviters import scope_of
+from .folding import STAFF, firsts, is_anything_told
+from .inviters import has_figures, scope_of
 from .models import FigureDelta, InvitationPurchase, InviterFigure, InviterName, TimeFigure
 from .names import told_keys
 from .periods import Period, last_day
 from .times import ACCEPTED, PURCHASED, Spread, bucket_between, seconds_in_sql, spread_of
-from .zones import needed
 
 I = Invitation  # noqa: E741  # named once, used on every line below
 UNITS = ("year", "month", "day")  # that times are counted in, the longest first
@@ -53,6 +55,7 @@ class _Found(NamedTuple):
     """What is read one way from figures and another way from rows."""
 
     inviters: int
+    by_staff: int
     inviting: int
     to_accepted: Spread | None
     to_purchase: Spread | None
@@ -61,14 +64,13 @@ class _Found(NamedTuple):
 def behaviour(db: Session, period: Period) -> Behaviour:
     """Return how inviters and invitees behave.
 
-    Times are from the first mail on, and kept to 3 %: see :mod:`.times`. How many customers
-    invited is asked of each who ever did, of the days alone that are wanted.
+    Times are from the first mail on, and kept to 3 %: see :mod:`.times`. Who has sent in a
+    whole month or year is known; the others who ever did are asked for the days that are wanted.
     """
     compile_nothing(db)
     totals = invitations(db, period).totals
-    by_staff = sa.select(sa.func.count()).where(*_sent(I, period), I.inviter_key == "")
     found = from_figures(db, period, _kept, _counted)
-    invited = totals.sent - (db.scalar(by_staff) or 0)
+    invited = totals.sent - found.by_staff
     spreads = found.to_accepted, found.to_purchase
     return Behaviour(found.inviters, invited, totals.accepted, found.inviting, *spreads)
 
@@ -82,30 +84,58 @@ def _kept(db: Session, period: Period) -> _Found:
     """Read names of inviters and figures of times; of the rows, what an index tells of a name."""
     own, one = aliased(I), sa.literal_column("1", sa.Integer)
 
-    def number(names: sa.Subquery, *conditions: sa.ColumnElement[bool]) -> int:
+    def number(names: sa.Subquery, *conditions: sa.ColumnElement[bool]) -> sa.Select[int]:
         found = sa.select(one).where(*conditions, *_sent(own, period)).limit(1)
         each = sa.func.count(found.correlate(names).scalar_subquery())
-        return db.scalar(sa.select(each).select_from(names)) or 0
+        return sa.select(each).select_from(names)
 
     told = [sa.select(told_keys(FigureDelta).c.inviter_key)] if is_anything_told(db) else []
     everybody = sa.select(InviterName.inviter_key)
     who = _in_order(_inviters(period, everybody), *told)
+    known = sa.select(_known_to_have_sent(period, *told).cte("known"))
+    others = number(who, own.inviter_key == who.c.inviter_key)
+    others = others.where(who.c.inviter_key.not_in(known), who.c.inviter_key != STAFF)
     named = _in_order(everybody, *told)
     is_theirs = own.customer_key == named.c.inviter_key
     return _Found(
-        number(who, own.inviter_key == who.c.inviter_key, who.c.inviter_key != ""),
-        number(named, is_theirs, own.status == Status.ACCEPTED),
+        sum(db.execute(others.add_columns(_how_many(known))).one()),
+        db.scalar(_by_staff(period)) or 0,
+        db.scalar(number(named, is_theirs, own.status == Status.ACCEPTED)) or 0,
         *_kept_spreads(db, period),
     )
 
 
+def _how_many(keys: sa.Select[Any]) -> sa.ScalarSelect[int]:
+    return sa.select(sa.func.count()).select_from(keys.subquery()).scalar_subquery()
+
+
+def _known_to_have_sent(period: Period, *told: sa.Select[str]) -> sa.Select[str]:
+    """Return the keys of some of whom figures say that they sent in a period.
+
+    They are those of one year or month within it, the last but one: the last may have just
+    begun, and to look at more takes longer than to ask those who are left.
+    """
+    row, parts = InviterFigure, _parts(period) if has_figures(period) else {}
+    whole = [(unit, days[-2:][0]) for unit, days in parts.items() if unit != "day"]
+    own = [row.timezone == period.timezone, row.scope == scope_of(period), row.sent > 0]
+    own += [row.inviter_key != STAFF, *(row.inviter_key.not_in(each) for each in told)]
+    here = [row.unit == whole[0][0], row.first == whole[0][1]] if whole else [sa.false()]
+    return sa.select(row.inviter_key).where(*own, *here)
+
+
+def _by_staff(period: Period) -> sa.Select[int]:
+    """Return how many staff sent."""
+    if has_figures(period):
+        return sa.select(staff.number(period, "sent", period.whole))
+    return sa.select(sa.func.count()).where(*_sent(I, period), I.inviter_key == STAFF)
+
+
 def _inviters(period: Period, everybody: sa.Select[str]) -> sa.Select[str]:
     """Return the keys of all who may have sent in a period, but for what is not folded yet."""
-    scope = scope_of(period)
-    if scope is None or period.timezone not in needed().get(scope, []):
+    if not has_figures(period):
         return everybody
     row, begin = InviterFigure, period.first.replace(month=1, day=1)
-    own = [row.timezone == period.timezone, row.scope == scope, row.unit == "year"]
+    own = [row.timezone == period.timezone, row.scope == scope_of(period), row.unit == "year"]
     keys = sa.select(row.inviter_key).where(*own)
     if begin.year == period.last.year:
         return keys.where(row.first == begin)
@@ -153,12 +183,18 @@ def _times(period: Period) -> sa.CompoundSelect[Any]:
 
 
 def _parts(period: Period) -> Mapping[str, Sequence[date]]:
-    """Return the first days of the fewest years, months and days that a period is made of."""
+    """Return the first days of the fewest years, months and days that a period is made of.
+
+    A month that goes on is whole up to now.
+    """
     found: dict[str, list[date]] = {unit: [] for unit in UNITS}
-    first = period.first
-    while first <= period.last:
+    first, last = period.first, period.last
+    today = day_of(now(), period.timezone)
+    if last >= today:
+        last = max(last, last_day(today, "month"))
+    while first <= last:
         begun = [unit for unit in UNITS if firsts(first)[unit] == first]
-        unit = next(each for each in begun if last_day(first, each) <= period.last)
+        unit = next(each for each in begun if last_day(first, each) <= last)
         found[unit].append(first)
         first = last_day(first, unit) + timedelta(days=1)
     return {unit: days for unit, days in found.items() if days}
@@ -168,6 +204,7 @@ def _counted(db: Session, period: Period) -> _Found:
     """Read the rows of the period. Percentiles are those of one that really happened."""
     accepted = [*_sent(I, period), I.status == Status.ACCEPTED]
     inviters = sa.select(sa.func.count(I.inviter_key.distinct()))
+    by_staff = sa.select(sa.func.count())
     other = aliased(I)
     invites = sa.exists().where(other.inviter_key == I.customer_key, other.sent_at.is_not(None))
     dialect = db.get_bind(I).dialect.name
@@ -177,7 +214,8 @@ def _counted(db: Session, period: Period) -> _Found:
     is_bought = sa.exists().where(InvitationPurchase.invitation_id == I.id)
     taken = seconds_in_sql(I.sent_at, I.registered_at, dialect).label("seconds")
     return _Found(
-        db.scalar(inviters.where(*_sent(I, period), I.inviter_key != "")) or 0,
+        db.scalar(inviters.where(*_sent(I, period), I.inviter_key != STAFF)) or 0,
+        db.scalar(by_staff.where(*_sent(I, period), I.inviter_key == STAFF)) or 0,
         db.scalar(sa.select(sa.func.count()).where(*accepted, invites)) or 0,
         _spread(db, sa.select(taken).where(*accepted)),
         _spread(db, sa.select(bought).where(*_sent(I, period), is_bought)),
