@@ -355,9 +355,11 @@ def test_inviters_sort_by_each_column(store: Store, tell: Tell, *, is_kept: bool
 
 @pytest.mark.parametrize("sort", ["name", "email"])
 @pytest.mark.parametrize("direction", ["asc", "desc"])
+@pytest.mark.parametrize("tried", [1, 8])
 def test_days_sorted_by_name_are_read_by_the_first_names_that_are_kept(
-    store: Store, sort: str, direction: str
+    store: Store, monkeypatch: pytest.MonkeyPatch, sort: str, direction: str, tried: int
 ) -> None:
+    monkeypatch.setattr("invitations_plugin.reports.inviter_rows.FIRST_TRIED", tried)
     fill(store)
     same = {"inviter_name": "marcus lindqvist", "inviter_email": store.other_inviter}
     insert(store, [row(f"{n}@s.example", created_at=DAY, inviter_key="9", **same) for n in "ab"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -21,6 +21,7 @@ from .periods import Interval, Period
 from .spans import spans
 
 I = Invitation  # noqa: E741  # named once, used on every line below
+FIRST_TRIED: Final = 8  # inviters by name, of whom each may have a line for every interval
 
 
 def counted(
@@ -58,7 +59,7 @@ def counted(
 
     def by_name(intervals: Sequence[Interval], asked: ByName) -> sa.Subquery:
         if is_kept:
-            keys = _first_by_name(db, period, asked, found)
+            keys = _first_by_name(db, period, intervals, asked, conditions, found)
             return named_lines(_brief_of(db, intervals, keys, conditions), names(), asked)
         return named_lines(brief(intervals), names(), asked)
 
@@ -109,25 +110,48 @@ def _counted_lines(
 
 
 def _first_by_name(
-    db: Session, period: Period, asked: ByName, found: Found | None
+    db: Session,
+    period: Period,
+    intervals: Sequence[Interval],
+    asked: ByName,
+    conditions: Sequence[sa.ColumnElement[bool]],
+    found: Found | None,
 ) -> Sequence[str]:
-    """Return as many inviters by name as lines are wanted, for each has one.
+    """Return the first inviters by name, as many as it takes to have the lines that are wanted.
 
-    Those that a delta has to do with are few, and among them in any case.
+    How many that are nobody knows before: some are tried, and more in proportion. Those that a
+    delta has to do with may stand anywhere, are few, and are among them in any case.
     """
     told = told_keys(FigureDelta)
-    named = sa.func.lower(getattr(InviterName, asked.column))
     untold = InviterName.inviter_key.not_in(sa.select(told.c.inviter_key))
-    whole = [I.sent_at >= period.whole.begins, I.sent_at < period.whole.ends]
     meant = [untold, *([found(InviterName.inviter_key)] if found is not None else [])]
+    number = FIRST_TRIED
+    while True:
+        keys = _named_first(db, period, asked, number, meant)
+        lines = _brief_of(db, intervals, keys, conditions)
+        have = db.scalar(sa.select(sa.func.count()).select_from(lines)) or 0
+        if have >= asked.most or len(keys) < number:
+            return [*keys, *db.scalars(sa.select(told.c.inviter_key))]
+        number = max(2 * number, number * asked.most // max(1, have))
+
+
+def _named_first(
+    db: Session,
+    period: Period,
+    asked: ByName,
+    number: int,
+    meant: Sequence[sa.ColumnElement[bool]],
+) -> Sequence[str]:
+    """Return at least so many of the inviters of a period by name, all of them where less are."""
+    named = sa.func.lower(getattr(InviterName, asked.column))
+    whole = [I.sent_at >= period.whole.begins, I.sent_at < period.whole.ends]
     is_theirs = sa.exists().where(I.inviter_key == InviterName.inviter_key, *whole)
-    ordered = sa.select(named).where(*meant, is_theirs.where(*period.within(I)))
+    here = [*meant, is_theirs.where(*period.within(I))]
     order = named.desc() if asked.is_down else named.asc()
-    last = db.scalar(ordered.order_by(order).limit(1).offset(asked.most - 1))
-    if last is not None:  # whoever has the name of the last one may have more lines
-        meant.append(named >= last if asked.is_down else named <= last)
-    first = sa.select(InviterName.inviter_key).where(*meant)
-    return db.scalars(sa.union(first, sa.select(told.c.inviter_key))).all()
+    last = db.scalar(sa.select(named).where(*here).order_by(order).limit(1).offset(number - 1))
+    if last is not None:  # whoever has the name of the last one stands beside it
+        here.append(named >= last if asked.is_down else named <= last)
+    return db.scalars(sa.select(InviterName.inviter_key).where(*here)).all()
 
 
 def _brief_of(
