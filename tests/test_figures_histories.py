@@ -278,6 +278,8 @@ def happen(store: Store, monkeypatch: pytest.MonkeyPatch) -> Callable[[Any], Non
     """Let events happen to a store from nothing on."""
     monkeypatch.setattr(folding, "CHUNK", 3)
     monkeypatch.setattr(purchases, "CHUNK", 4)
+    monkeypatch.setattr("invitations_plugin.reports.behaving.FEW", 2)
+    monkeypatch.setattr("invitations_plugin.reports.inviter_rows.FIRST_TRIED", 2)
     monkeypatch.setattr(purchases, "REST", timedelta())
 
     def happen(told: Any) -> None:

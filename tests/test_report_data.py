@@ -236,7 +236,10 @@ def test_how_long_it_takes_and_who_invites_in_turn(
     assert in_hours(found.to_purchase) == (2, 30, 50)
 
 
-def test_who_sent_in_a_month_that_is_whole_is_known_from_its_figure(store: Store) -> None:
+def test_who_sent_in_a_month_that_is_whole_is_known_from_its_figure(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("invitations_plugin.reports.behaving.FEW", 0)
     fill(store)
     insert(store, [row("z@example.com", created_at=DAY, inviter_key="88")])
     keep(store)
@@ -254,9 +257,15 @@ def test_who_sent_in_a_month_that_is_whole_is_known_from_its_figure(store: Store
 
 
 @pytest.mark.parametrize("days", [1, 20, 33, 70])
+@pytest.mark.parametrize("few", [0, 50])
 def test_a_month_that_goes_on_is_whole_up_to_now(
-    store: Store, clock: time_machine.Traveller, days: int
+    store: Store,
+    monkeypatch: pytest.MonkeyPatch,
+    clock: time_machine.Traveller,
+    days: int,
+    few: int,
 ) -> None:
+    monkeypatch.setattr("invitations_plugin.reports.behaving.FEW", few)
     clock.move_to(datetime(2026, 5, 4, 15, tzinfo=UTC))
     today = datetime(2026, 5, 4, 14, 59)
     for number in range(12):

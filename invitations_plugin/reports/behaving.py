@@ -6,7 +6,8 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import Any, NamedTuple
+from functools import partial
+from typing import Any, Final, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session, aliased
@@ -18,7 +19,7 @@ from ..models import Invitation, Status
 from . import staff
 from .counting import from_figures
 from .figures import invitations
-from .folding import STAFF, firsts, is_anything_told
+from .folding import SPANS, STAFF, firsts, is_anything_told
 from .inviters import has_figures, scope_of
 from .models import FigureDelta, InvitationPurchase, InviterFigure, InviterName, TimeFigure
 from .names import told_keys
@@ -26,6 +27,9 @@ from .periods import Period, last_day
 from .times import ACCEPTED, PURCHASED, Spread, bucket_between, seconds_in_sql, spread_of
 
 I = Invitation  # noqa: E741  # named once, used on every line below
+O = aliased(I)  # noqa: E741  # what is asked of each inviter
+ONE: Final = sa.literal_column("1", sa.Integer)
+FEW: Final = 50_000  # invitations that are counted sooner than each inviter is asked
 UNITS = ("year", "month", "day")  # that times are counted in, the longest first
 
 
@@ -69,7 +73,7 @@ def behaviour(db: Session, period: Period) -> Behaviour:
     """
     compile_nothing(db)
     totals = invitations(db, period).totals
-    found = from_figures(db, period, _kept, _counted)
+    found = from_figures(db, period, partial(_kept, totals.sent), _counted)
     invited = totals.sent - found.by_staff
     spreads = found.to_accepted, found.to_purchase
     return Behaviour(found.inviters, invited, totals.accepted, found.inviting, *spreads)
@@ -80,47 +84,57 @@ def _sent(table: Any, period: Period) -> list[sa.ColumnElement[bool]]:
     return [table.sent_at >= whole.begins, table.sent_at < whole.ends, *period.within(table)]
 
 
-def _kept(db: Session, period: Period) -> _Found:
+def _kept(number_sent: int, db: Session, period: Period) -> _Found:
     """Read names of inviters and figures of times; of the rows, what an index tells of a name."""
-    own, one = aliased(I), sa.literal_column("1", sa.Integer)
-
-    def number(names: sa.Subquery, *conditions: sa.ColumnElement[bool]) -> sa.Select[int]:
-        found = sa.select(one).where(*conditions, *_sent(own, period)).limit(1)
-        each = sa.func.count(found.correlate(names).scalar_subquery())
-        return sa.select(each).select_from(names)
-
     told = [sa.select(told_keys(FigureDelta).c.inviter_key)] if is_anything_told(db) else []
-    everybody = sa.select(InviterName.inviter_key)
-    who = _in_order(_inviters(period, everybody), *told)
-    known = sa.select(_known_to_have_sent(period, *told).cte("known"))
-    others = number(who, own.inviter_key == who.c.inviter_key)
-    others = others.where(who.c.inviter_key.not_in(known), who.c.inviter_key != STAFF)
-    named = _in_order(everybody, *told)
-    is_theirs = own.customer_key == named.c.inviter_key
+    everybody = _in_order(sa.select(InviterName.inviter_key), *told)
+    is_theirs = O.customer_key == everybody.c.inviter_key
+    inviters = _few_inviters(period) if number_sent <= FEW else _inviters(period, *told)
     return _Found(
-        sum(db.execute(others.add_columns(_how_many(known))).one()),
+        db.scalar(inviters) or 0,
         db.scalar(_by_staff(period)) or 0,
-        db.scalar(number(named, is_theirs, own.status == Status.ACCEPTED)) or 0,
+        db.scalar(_asked(everybody, period, is_theirs, O.status == Status.ACCEPTED)) or 0,
         *_kept_spreads(db, period),
     )
 
 
-def _how_many(keys: sa.Select[Any]) -> sa.ScalarSelect[int]:
-    return sa.select(sa.func.count()).select_from(keys.subquery()).scalar_subquery()
+def _asked(
+    names: sa.Subquery, period: Period, *conditions: sa.ColumnElement[bool]
+) -> sa.Select[int]:
+    """Return a query of how many names have an invitation of a period, each asked for its O."""
+    found = sa.select(ONE).where(*conditions, *_sent(O, period)).limit(1)
+    return sa.select(sa.func.count(found.correlate(names).scalar_subquery())).select_from(names)
+
+
+def _few_inviters(period: Period) -> sa.Select[int]:
+    """Return a query of how many customers sent, where it was not much: from an index of days."""
+    keys = sa.select(I.inviter_key).distinct().where(*_sent(I, period), I.inviter_key != STAFF)
+    return sa.select(sa.func.count()).select_from(keys.subquery())
+
+
+def _inviters(period: Period, *told: sa.Select[str]) -> sa.Select[int]:
+    """Return a query of how many customers sent: who is known to, and who is found to."""
+    known = _known_to_have_sent(period, *told).cte("known")
+    who = _in_order(_candidates(period), *told)
+    others = _asked(who, period, O.inviter_key == who.c.inviter_key)
+    key = who.c.inviter_key
+    others = others.where(key.not_in(sa.select(known.c.inviter_key)), key != STAFF)
+    number = sa.select(sa.func.count()).select_from(known).scalar_subquery()
+    return sa.select(number + others.scalar_subquery())
 
 
 def _known_to_have_sent(period: Period, *told: sa.Select[str]) -> sa.Select[str]:
     """Return the keys of some of whom figures say that they sent in a period.
 
-    They are those of one year or month within it, the last but one: the last may have just
+    They are those of one month or year within it, the last but one: the last may have just
     begun, and to look at more takes longer than to ask those who are left.
     """
     row, parts = InviterFigure, _parts(period) if has_figures(period) else {}
-    whole = [(unit, days[-2:][0]) for unit, days in parts.items() if unit != "day"]
-    own = [row.timezone == period.timezone, row.scope == scope_of(period), row.sent > 0]
-    own += [row.inviter_key != STAFF, *(row.inviter_key.not_in(each) for each in told)]
+    whole = [(unit, parts[unit][-2:][0]) for unit in SPANS if unit in parts]
+    kept = [row.timezone == period.timezone, row.scope == scope_of(period), row.sent > 0]
+    kept += [row.inviter_key != STAFF, *(row.inviter_key.not_in(each) for each in told)]
     here = [row.unit == whole[0][0], row.first == whole[0][1]] if whole else [sa.false()]
-    return sa.select(row.inviter_key).where(*own, *here)
+    return sa.select(row.inviter_key).where(*kept, *here)
 
 
 def _by_staff(period: Period) -> sa.Select[int]:
@@ -130,13 +144,13 @@ def _by_staff(period: Period) -> sa.Select[int]:
     return sa.select(sa.func.count()).where(*_sent(I, period), I.inviter_key == STAFF)
 
 
-def _inviters(period: Period, everybody: sa.Select[str]) -> sa.Select[str]:
+def _candidates(period: Period) -> sa.Select[str]:
     """Return the keys of all who may have sent in a period, but for what is not folded yet."""
     if not has_figures(period):
-        return everybody
+        return sa.select(InviterName.inviter_key)
     row, begin = InviterFigure, period.first.replace(month=1, day=1)
-    own = [row.timezone == period.timezone, row.scope == scope_of(period), row.unit == "year"]
-    keys = sa.select(row.inviter_key).where(*own)
+    kept = [row.timezone == period.timezone, row.scope == scope_of(period), row.unit == "year"]
+    keys = sa.select(row.inviter_key).where(*kept)
     if begin.year == period.last.year:
         return keys.where(row.first == begin)
     return keys.where(row.first.between(begin, period.last)).distinct()
