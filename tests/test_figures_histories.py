@@ -85,6 +85,7 @@ PERIODS = (
     {"start": "2028-01-01", "to": "2028-12-31", "by": "month"},
     {"start": "2028-01-01", "to": "2028-12-31", "by": "year", "store": "website:main"},
     {"start": "2028-02-01", "to": "2028-10-31", "by": "month", "store": "it"},
+    {"start": "2028-02-01", "to": "2028-11-30", "by": "week"},
     {"start": "2028-02-22", "to": "2028-11-01", "by": "week", "store": "website:main"},
 )
 

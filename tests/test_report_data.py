@@ -406,6 +406,19 @@ def test_inviters_are_searched_and_paged(store: Store) -> None:
     assert pages[0].sums.accepted == 1
 
 
+def test_what_a_search_finds_in_whole_months_comes_to_what_their_figures_do(store: Store) -> None:
+    fill(store)
+    keep(store)
+    own = InviterFigure.inviter_key == "77"
+    with store.session() as db:
+        db.execute(sa.update(InviterFigure).where(own).values(discarded=5))
+        db.commit()
+        whole = period_of(store, **MARCH, by="day")
+        some = period_of(store, start="2026-03-02", to="2026-03-31", by="day")
+        sums = [customers(db, period, search="77").sums for period in (whole, some)]
+    assert sums == [Counts(3, 0, 5), Counts(3)]
+
+
 @pytest.mark.parametrize("by", ["month", "day"])
 @pytest.mark.parametrize("direction", ["asc", "desc"])
 def test_lines_are_counted_up_to_what_the_pages_hold(

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any, Final
 
@@ -98,16 +98,18 @@ def customers(
     """
     asked = _Asked(sort, direction, search, max(1, page), size)
 
-    def from_rows(
-        db: Session, period: Period, names: Callable[[], sa.Subquery] = row_names
-    ) -> CustomersPage:
-        found = searched(db, names(), search)
-        return _page(db, period, counted(db, period, names, found), asked)
+    def from_rows(db: Session, period: Period) -> CustomersPage:
+        found = searched(db, row_names(), search)
+        return _page(db, period, counted(db, period, row_names, found), asked)
 
     def from_kept(db: Session, period: Period) -> CustomersPage:
-        if not are_kept(period):
-            return from_rows(db, period, kept_names)
-        return _page(db, period, kept(db, period, searched(db, kept_names(), search)), asked)
+        found, months = searched(db, kept_names(), search), replace(period, by="month")
+        if are_kept(period):
+            return _page(db, period, kept(db, period, found), asked)
+        source = counted(db, period, kept_names, found)
+        if are_kept(months):  # what all days come to is what the months do
+            source = replace(source, sums=kept(db, months, found).sums)
+        return _page(db, period, source, asked)
 
     return from_figures(db, period, from_kept, from_rows)
 
