@@ -362,7 +362,7 @@ def test_inviters_sort_by_each_column(store: Store, tell: Tell, *, is_kept: bool
     assert names_in_order(store, "revenue")[0] == "Marcus Lindqvist"
 
 
-@pytest.mark.parametrize("sort", ["name", "email"])
+@pytest.mark.parametrize("sort", ["name", "email", "key"])
 @pytest.mark.parametrize("direction", ["asc", "desc"])
 @pytest.mark.parametrize("tried", [1, 8])
 def test_days_sorted_by_name_are_read_by_the_first_names_that_are_kept(

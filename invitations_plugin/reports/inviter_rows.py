@@ -143,7 +143,7 @@ def _named_first(
     meant: Sequence[sa.ColumnElement[bool]],
 ) -> Sequence[str]:
     """Return at least so many of the inviters of a period by name, all of them where less are."""
-    named = sa.func.lower(getattr(InviterName, asked.column))
+    named = asked.of(InviterName)
     whole = [I.sent_at >= period.whole.begins, I.sent_at < period.whole.ends]
     is_theirs = sa.exists().where(I.inviter_key == InviterName.inviter_key, *whole)
     here = [*meant, is_theirs.where(*period.within(I))]

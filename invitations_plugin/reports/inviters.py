@@ -36,11 +36,17 @@ F = InviterFigure
 
 @dataclass(frozen=True, slots=True)
 class ByName:
-    """An order by ``name`` or ``email``, and how many lines of it are wanted."""
+    """An order by ``name``, ``email`` or ``key``, and how many lines of it are wanted."""
 
     column: str
     is_down: bool
     most: int
+
+    def of(self, names: Any) -> sa.ColumnElement[str]:
+        """Return as SQL what it is by, of a table of names."""
+        if self.column == "key":
+            return names.inviter_key  # type: ignore[no-any-return]
+        return sa.func.lower(getattr(names, self.column))
 
     def order(self, named: Any, line: Any) -> list[sa.ColumnElement[Any]]:
         """Return the order as SQL; lines of the same name as everywhere, by the number sent."""
@@ -202,7 +208,7 @@ def _through_names(
     def is_told(key: Any) -> sa.ColumnElement[bool]:
         return sa.and_(key.in_(sa.select(told.c.inviter_key)), is_found(key))
 
-    named = sa.func.lower(getattr(InviterName, asked.column)).label("named")
+    named = asked.of(InviterName).label("named")
     columns = (F.first, F.inviter_key, *(getattr(F, name) for name in OF_INVITER), named)
     same = F.inviter_key == InviterName.inviter_key.concat("")  # no way from figures to names
     days = [each.first for each in intervals]
@@ -238,7 +244,7 @@ def _kept_money(
 
 def named_lines(lines: sa.Subquery, names: sa.Subquery, asked: ByName) -> sa.Subquery:
     """Return all lines with their names."""
-    named = sa.func.lower(names.c[asked.column]).label("named")
+    named = asked.of(names.c).label("named")
     joined = lines.join(names, names.c.inviter_key == lines.c.inviter_key)
     return sa.select(*lines.c, named).select_from(joined).subquery("line")
 
