@@ -13,12 +13,17 @@ from invitations_plugin.i18n import LANGUAGES, gettext, in_language
 from sample_store.models import Customer
 
 from ..support.rows import insert, one, row
+from ..support.stores import SEND
 from .conftest import DESK, LINES, PHONE, Live
 
 ADMIN = "admin@example.com"
 GRID = "/admin/invitations/"
 REPORT = f"{GRID}reports/customers"
 LONG = "Wolfeschlegelsteinhausenbergerdorff" * 2
+
+FADING = """[...document.querySelectorAll(':is(.inv, .inv-admin) *')]
+  .filter((node) => getComputedStyle(node).transitionDuration !== '0s')
+  .map((node) => node.outerHTML.slice(0, 120))"""
 
 
 def inner_width(cell: Locator) -> float:
@@ -140,3 +145,15 @@ def test_who_can_select_nothing_has_no_heading_for_it(
     page.goto(GRID)
     expect(page.get_by_role("columnheader")).to_have_count(8)
     expect(page.get_by_text("Select", exact=True)).to_have_count(0)
+
+
+@pytest.mark.parametrize(
+    ("reader", "path"), [(ADMIN, GRID), ("veronica@example.com", SEND)], ids=["staff", "customer"]
+)
+def test_nothing_fades_for_who_asks_for_less_motion(
+    live: Live, visit: Callable[..., Page], reader: str, path: str
+) -> None:
+    page = visit(reader, reduced_motion="reduce")
+    page.goto(path)
+    expect(page.locator(":is(.inv, .inv-admin) .inv-button").first).to_be_visible()
+    assert page.evaluate(FADING) == []
