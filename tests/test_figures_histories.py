@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta
 from decimal import Decimal
-from itertools import product
+from itertools import count, product
 from typing import Any
 
 import pytest
@@ -193,12 +193,17 @@ class Past:
         return list(db.execute(columns.order_by(Invitation.id)))
 
 
-def judge(store: Store) -> None:
-    """Compare every report with the rows."""
+def judge(store: Store, turn: int) -> None:
+    """Compare every report with the rows.
+
+    What is sorted and searched by name takes nine tenths of the time: each turn compares it in
+    two of the periods, and each of them comes at each of the three stages of a history.
+    """
     judge_kept_names(store)
-    for asked in PERIODS:
+    for place, asked in enumerate(PERIODS):
         period = period_of(store, **asked)
-        judge_names(store, period)
+        if place % 3 == (turn + turn // 3) % 3:
+            judge_names(store, period)
         judge_behaviour(store, period)
         with store.session() as db:
             found = [each.counts for each in invitations(db, period).lines]
@@ -283,6 +288,8 @@ def happen(store: Store, monkeypatch: pytest.MonkeyPatch) -> Callable[[Any], Non
     monkeypatch.setattr("invitations_plugin.reports.inviter_rows.FIRST_TRIED", 2)
     monkeypatch.setattr(purchases, "REST", timedelta())
 
+    turns = count()
+
     def happen(told: Any) -> None:
         history = Past(store)
         with store.session() as db:
@@ -292,18 +299,18 @@ def happen(store: Store, monkeypatch: pytest.MonkeyPatch) -> Callable[[Any], Non
             for name, *arguments in told:
                 getattr(history, name)(db, *arguments)
                 db.commit()
-        judge(store)
+        judge(store, next(turns))
         with store.session() as db:
             folding.keep()
             assert check_figures(db) == []
-        judge(store)
+        judge(store, next(turns))
         with store.session() as db:  # figures that are whole, and what is not folded yet
             for name, *arguments in told[:10]:
                 if name in UNFOLDED:
                     getattr(history, name)(db, *arguments)
             db.commit()
             assert check_figures(db) == []
-        judge(store)
+        judge(store, next(turns))
 
     return happen
 
