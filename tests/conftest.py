@@ -109,7 +109,7 @@ def make_store(
     tmp_path: Path,
     compiled: FileSystemBytecodeCache,
 ) -> Iterator[Callable[..., Store]]:
-    """Return a function that mounts a store on an empty database, with its people in it."""
+    """Return a function that mounts a store on a database with its people and nothing else."""
     made: list[Store] = []
 
     def make(kind: type[Store] = USUAL, **config: object) -> Store:
@@ -126,6 +126,7 @@ def make_store(
         def prepare(url: str) -> None:
             fresh = kind(**given, DATABASE_URL=url)
             fresh.prepare()
+            fresh.seed()
             fresh.close()
 
         hand_out = databases.sqlite if database == "sqlite" else databases.postgresql
@@ -134,7 +135,6 @@ def make_store(
         store.app.jinja_env.bytecode_cache = compiled
         # A store may take an undefined name for an error, so each page and mail of a test does.
         store.app.jinja_env.undefined = StrictUndefined
-        store.seed()
         with store.session():
             is_ready()  # which an app asks once, so no count of statements depends on it
         made.append(store)

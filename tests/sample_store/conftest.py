@@ -10,9 +10,10 @@ from flask import Flask
 
 from sample_store import create_app, demo
 from sample_store.catcher import Catcher
-from sample_store.database import prepare
+from sample_store.database import db, prepare
 from sample_store.mails import Mailbox
 
+from ..support.databases import Databases
 from .shopper import Shopper
 
 CHEAP = "pbkdf2:sha256:1"
@@ -35,16 +36,21 @@ def make_app(tmp_path: Path) -> Callable[..., Flask]:
 
 
 @pytest.fixture
-def store_app(make_app: Callable[..., Flask]) -> Flask:
+def store_app(make_app: Callable[..., Flask], databases: Databases, tmp_path: Path) -> Flask:
     """A store with the demo's accounts.
 
     Its context is not left open: requests would share it, and with it the signed-in user.
     """
-    app = make_app()
-    prepare(app)
-    with app.app_context():
-        demo.seed()
-    return app
+
+    def fill(url: str) -> None:
+        app = make_app(DATABASE_URL=url)
+        prepare(app)
+        with app.app_context():
+            demo.seed()
+            db.engine.dispose()
+
+    databases.sqlite("store", fill, tmp_path)  # the file that a store has in its instance
+    return make_app()
 
 
 @pytest.fixture

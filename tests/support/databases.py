@@ -57,7 +57,7 @@ def database(server: str, name: str) -> Iterator[str]:
 
 @dataclass
 class Databases:
-    """Hands out databases with the tables of one host in them."""
+    """Hands out databases as one host prepared them: with its tables, and people in them."""
 
     folder: Path
     server: Callable[[], str]
@@ -67,7 +67,7 @@ class Databases:
     _closing: list[Iterator[str]] = field(default_factory=list)
 
     def sqlite(self, host: str, prepare: Prepare, folder: Path) -> str:
-        """Return a file with the tables in it."""
+        """Return a file of its own."""
         template = self.folder / f"{host}.sqlite"
         if not template.exists():
             prepare(f"sqlite:///{template}")
@@ -75,7 +75,7 @@ class Databases:
         return f"sqlite:///{folder / f'{host}.sqlite'}"
 
     def postgresql(self, host: str, prepare: Prepare, folder: Path) -> str:
-        """Return a database with the tables in it, emptied."""
+        """Return the host's database, set back to what was prepared."""
         if host not in self._open:
             opened = database(self.server(), f"invitations_{host}_{self.worker}_{os.getpid()}")
             self._open[host] = opened.__enter__()
@@ -83,7 +83,8 @@ class Databases:
             if not self.is_durable:
                 hasten(self._open[host])
             prepare(self._open[host])
-        empty(self._open[host])
+            run(self._open[host], KEEP)
+        run(self._open[host], RESTORE)
         return self._open[host]
 
     def close(self) -> None:
@@ -98,32 +99,59 @@ def hasten(url: str) -> None:
     run(url, f'ALTER DATABASE "{name}" SET synchronous_commit = off')
 
 
+# What was prepared stays beside the tables, in a schema that nobody else looks into.
+KEEP = """
+DO $$
+DECLARE
+    each record;
+    is_filled boolean;
+BEGIN
+    CREATE SCHEMA kept;
+    FOR each IN SELECT relname FROM pg_stat_user_tables
+        WHERE schemaname = 'public' AND relname NOT LIKE '%alembic%'
+    LOOP
+        EXECUTE format('SELECT EXISTS (SELECT FROM %I)', each.relname) INTO is_filled;
+        IF is_filled THEN
+            EXECUTE format('CREATE TABLE kept.%1$I AS TABLE public.%1$I', each.relname);
+        END IF;
+    END LOOP;
+    CREATE VIEW kept.tables AS SELECT relname FROM pg_stat_user_tables
+        WHERE schemaname = 'kept' AND relname <> 'numbers';
+    CREATE TABLE kept.numbers AS SELECT sequencename, last_value
+        FROM pg_sequences WHERE schemaname = 'public' AND last_value IS NOT NULL;
+END $$
+"""
+
 # Few rows are deleted: a table that is truncated gets new files, each of its indexes, too.
-EMPTY = """
+RESTORE = """
 DO $$
 DECLARE
     each record;
 BEGIN
-    FOR each IN SELECT relid, relname FROM pg_stat_user_tables WHERE relname NOT LIKE '%alembic%'
+    FOR each IN SELECT relid, relname FROM pg_stat_user_tables
+        WHERE schemaname = 'public' AND relname NOT LIKE '%alembic%'
     LOOP
         IF pg_relation_size(each.relid) > 1000000 THEN
             EXECUTE format('TRUNCATE %I CASCADE', each.relname);
         END IF;
     END LOOP;
     SET LOCAL session_replication_role = replica;  -- no order, no triggers
-    FOR each IN SELECT relname FROM pg_stat_user_tables WHERE relname NOT LIKE '%alembic%'
+    FOR each IN SELECT relname FROM pg_stat_user_tables
+        WHERE schemaname = 'public' AND relname NOT LIKE '%alembic%'
     LOOP
         EXECUTE format('DELETE FROM %I', each.relname);
     END LOOP;
-    PERFORM setval(format('%I.%I', schemaname, sequencename), start_value, false)
-        FROM pg_sequences WHERE last_value IS NOT NULL;
+    FOR each IN SELECT relname FROM kept.tables LOOP
+        EXECUTE format('INSERT INTO public.%1$I SELECT * FROM kept.%1$I', each.relname);
+    END LOOP;
+    PERFORM setval(
+        format('%I.%I', schemaname, sequencename),
+        coalesce(kept.numbers.last_value, start_value),
+        kept.numbers.last_value IS NOT NULL
+    ) FROM pg_sequences LEFT JOIN kept.numbers USING (sequencename)
+        WHERE pg_sequences.last_value IS NOT NULL;
 END $$
 """
-
-
-def empty(url: str) -> None:
-    """Remove every row of every table, the migrations' own apart."""
-    run(url, EMPTY)
 
 
 def run(url: str, statement: str) -> None:
