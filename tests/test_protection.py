@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -12,6 +14,7 @@ import pytest
 from werkzeug.test import TestResponse
 
 from .support.mail_templates import CONTENT, HTML, TEMPLATES, TEXT, add_template
+from .support.second_store import SecondStore
 from .support.sink import Sink
 from .support.snapshots import contents
 from .support.stores import MakeStore, Store, Visitor
@@ -147,6 +150,14 @@ OUT = re.compile(r"/opt-out/([\w.-]+)")
 
 
 @dataclass
+class Kept:
+    """The database of a scene that was set up, and what else a scene is told by."""
+
+    path: Path
+    told: tuple[int, str, str] = (0, "", "")
+
+
+@dataclass
 class Scene:
     """A store where one invitation was mailed; a job, an export and a view of its number wait."""
 
@@ -191,39 +202,69 @@ def database() -> str:
     return "sqlite"
 
 
-@pytest.fixture
-def scene_of(sink: Sink) -> Callable[[Store], Scene]:
-    """Return a function that lets a customer of a store invite somebody."""
+# Links are signed, and addresses hashed, with the keys of the store that a scene was set up in.
+KEYS = {
+    "SECRET_KEY": "q3Zr8-Tn5_vKxY7bWc2LmP9dHs4JfGa6",
+    "INVITATIONS_HASH_KEY": "Yk4_wB8nRt2-Qc7LxVd5JmZs9HgPf3Ea",
+}
 
-    def set_up(store: Store) -> Scene:
-        store.setting("resend_hours", 0)
-        store.customer().send(ANNA)
-        store.deliver()
-        mail = sink.to(ANNA)[-1]
-        out = OUT.search(mail.text)
-        assert out is not None
-        number = store.invitation(ANNA).id
-        store.add_job(id=number)
-        store.add_export(id=number)
-        staff = store.staff()
-        staff.get(f"/admin/invitations/{number}/?discard=1")
-        staff.post("/admin/invitations/views", {"name": "Mine", "status": "sent"})
-        add_template(store, "Spare", {"en": CONTENT, "fr": CONTENT})
-        return Scene(store, number, mail.link, out.group(1))
 
-    return set_up
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Callable[[type[Store]], Kept]:
+    """Return a function that tells where the scene of a kind of store is kept."""
+    folder = tmp_path_factory.mktemp("scenes")
+    known: dict[type[Store], Kept] = {}
+    return lambda kind: known.setdefault(kind, Kept(folder / f"{kind.name}.sqlite"))
 
 
 @pytest.fixture
-def scene(any_store: Store, scene_of: Callable[[Store], Scene]) -> Scene:
+def scene_of(
+    kept: Callable[[type[Store]], Kept], make_store: MakeStore, sink: Sink, tmp_path: Path
+) -> Callable[[type[Store]], Scene]:
+    """Return a function that gives a scene of its own, copied from one that was set up once."""
+
+    def give(kind: type[Store]) -> Scene:
+        place = kept(kind)
+        if not place.path.exists():
+            store = make_store(kind, **KEYS)
+            place.told = set_up(store, sink)
+            store.close()
+            shutil.copy(tmp_path / f"{kind.name}.sqlite", place.path)
+        shutil.copy(place.path, tmp_path / "scene.sqlite")
+        store = make_store(kind, **KEYS, DATABASE_URL=f"sqlite:///{tmp_path / 'scene.sqlite'}")
+        return Scene(store, *place.told)
+
+    return give
+
+
+def set_up(store: Store, sink: Sink) -> tuple[int, str, str]:
+    """Let a customer invite somebody; return the invitation, its link, and that of the opt-out."""
+    store.setting("resend_hours", 0)
+    store.customer().send(ANNA)
+    store.deliver()
+    mail = sink.to(ANNA)[-1]
+    out = OUT.search(mail.text)
+    assert out is not None
+    number = store.invitation(ANNA).id
+    store.add_job(id=number)
+    store.add_export(id=number)
+    staff = store.staff()
+    staff.get(f"/admin/invitations/{number}/?discard=1")
+    staff.post("/admin/invitations/views", {"name": "Mine", "status": "sent"})
+    add_template(store, "Spare", {"en": CONTENT, "fr": CONTENT})
+    return number, mail.link, out.group(1)
+
+
+@pytest.fixture(params=[Store, SecondStore], ids=["sample", "second"])
+def scene(request: pytest.FixtureRequest, scene_of: Callable[[type[Store]], Scene]) -> Scene:
     """One on each kind of store."""
-    return scene_of(any_store)
+    return scene_of(request.param)
 
 
 @pytest.fixture
-def sample(make_store: MakeStore, scene_of: Callable[[Store], Scene]) -> Scene:
+def sample(scene_of: Callable[[type[Store]], Scene]) -> Scene:
     """One on the store whose staff differ in rights."""
-    return scene_of(make_store())
+    return scene_of(Store)
 
 
 def rules(store: Store, *, changing: bool) -> set[str]:
