@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 import time_machine
-from jinja2 import FileSystemBytecodeCache, StrictUndefined
+from jinja2 import StrictUndefined
 from sqlalchemy.pool import Pool
 
 from invitations_plugin.state import is_ready
@@ -26,7 +26,7 @@ from invitations_plugin.state import is_ready
 from .support.bound_store import BoundStore
 from .support.databases import Databases, server_url
 from .support.second_store import SecondStore
-from .support.sharing import Statements, share_builders
+from .support.sharing import Compiled, share_builders
 from .support.sink import Sink
 from .support.stores import Store, Visitor
 
@@ -90,15 +90,9 @@ def databases(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Databases]:
 
 
 @pytest.fixture(scope="session")
-def compiled(tmp_path_factory: pytest.TempPathFactory) -> FileSystemBytecodeCache:
-    """Templates that an earlier test compiled: every test has an app of its own."""
-    return FileSystemBytecodeCache(str(tmp_path_factory.mktemp("templates")))
-
-
-@pytest.fixture(scope="session")
-def statements() -> Statements:
-    """Statements that an earlier test's engine compiled."""
-    return Statements()
+def compiled() -> Compiled:
+    """What an earlier test compiled: every test has an app of its own."""
+    return Compiled()
 
 
 @pytest.fixture
@@ -127,8 +121,7 @@ def make_store(
     database: str,
     sink: Sink,
     tmp_path: Path,
-    compiled: FileSystemBytecodeCache,
-    statements: Statements,
+    compiled: Compiled,
 ) -> Iterator[Callable[..., Store]]:
     """Return a function that mounts a store on a database with its people and nothing else."""
     made: list[Store] = []
@@ -153,12 +146,10 @@ def make_store(
         hand_out = databases.sqlite if database == "sqlite" else databases.postgresql
         url = hand_out(kind.name, prepare, tmp_path)
         store = kind(**given | {"DATABASE_URL": url} | config)
-        store.app.jinja_env.bytecode_cache = compiled
+        compiled.give_to(store.app)
         # A store may take an undefined name for an error, so each page and mail of a test does.
         store.app.jinja_env.undefined = StrictUndefined
         with store.session():
-            for engine in store.app.extensions["sqlalchemy"].engines.values():
-                engine.update_execution_options(compiled_cache=statements)
             is_ready()  # which an app asks once, so no count of statements depends on it
         made.append(store)
         return store

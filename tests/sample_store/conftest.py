@@ -14,6 +14,7 @@ from sample_store.database import db, prepare
 from sample_store.mails import Mailbox
 
 from ..support.databases import Databases
+from ..support.sharing import Compiled
 from .shopper import Shopper
 
 CHEAP = "pbkdf2:sha256:1"
@@ -36,7 +37,9 @@ def make_app(tmp_path: Path) -> Callable[..., Flask]:
 
 
 @pytest.fixture
-def store_app(make_app: Callable[..., Flask], databases: Databases, tmp_path: Path) -> Flask:
+def store_app(
+    make_app: Callable[..., Flask], databases: Databases, tmp_path: Path, compiled: Compiled
+) -> Flask:
     """A store with the demo's accounts.
 
     Its context is not left open: requests would share it, and with it the signed-in user.
@@ -50,7 +53,9 @@ def store_app(make_app: Callable[..., Flask], databases: Databases, tmp_path: Pa
             db.engine.dispose()
 
     databases.sqlite("store", fill, tmp_path)  # the file that a store has in its instance
-    return make_app()
+    made = make_app()
+    compiled.give_to(made)
+    return made
 
 
 @pytest.fixture
