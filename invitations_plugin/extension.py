@@ -23,7 +23,7 @@ from .migrations import guard_host_migrations
 from .models import Base
 from .protection import CSRF_DEFAULTS
 from .registration import init_registration
-from .rendering import add_headers, breakable
+from .rendering import add_headers, breakable, broken_at
 from .settings import load_defaults, read_bool
 from .state import State, state
 from .storefront import account, invitee
@@ -116,7 +116,7 @@ class Invitations:
         app.register_blueprint(invitee, url_prefix=link_prefix)
         app.register_blueprint(admin, url_prefix=admin_prefix)
         app.jinja_env.globals["invitations"] = TemplateGlobal()
-        app.jinja_env.filters["inv_address"] = breakable
+        app.jinja_env.filters |= {"inv_address": breakable, "inv_at": broken_at}
         app.after_request_funcs.setdefault(None, []).insert(0, add_headers)
         app.before_request_funcs.setdefault(None, []).insert(0, _at_first_request)
 

@@ -112,7 +112,6 @@ def _texts() -> dict[str, Any]:
         "url_end": escape(f"/{end}"),
         "select_start": escape(before),
         "select_end": escape(behind),
-        "at": Markup("@<wbr>"),  # a long address breaks there first
         "labels": _Labels(_spoken(words.COLUMNS, speak)),
         "store": escape(speak("Store")),
         "removed": escape(speak("Address removed")),
