@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -15,16 +16,17 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from . import delivery, holding, jobs, migrations
 from .checks import check_mail
 from .cli_export import export
-from .database import Busy, atomically, session
+from .database import Busy, atomically, engine, session
 from .doctor import HELD, examine, notices
 from .heartbeat import COMMAND, Heart
+from .parent import Parent, has_parent
 from .reconcile_cli import reconcile
 from .reports import keeping
 from .reports_cli import rebuild_figures, report
 from .settings_cli import BY, settings
 from .smtp import describe
 from .state import NO_TABLES, is_ready
-from .workers import MOST_THREADS, Clock, expire_all, purge_all
+from .workers import MOST_PROCESSES, MOST_THREADS, Clock, expire_all, purge_all
 
 GRACE = 30.0  # seconds that a worker which shall end gives the mail server for its last answer
 
@@ -120,27 +122,63 @@ def release(park: bool) -> None:
     type=click.IntRange(1, MOST_THREADS),
     help="Connections to the mail server at a time; INVITATIONS_DELIVERY_THREADS without it.",
 )
-def worker(threads: int | None) -> None:
-    """Send mail and do mass actions until told to stop (SIGTERM, Ctrl-C)."""
+@click.option(
+    "--processes",
+    type=click.IntRange(1, MOST_PROCESSES),
+    default=1,
+    show_default=True,
+    help="Workers side by side, each a process with so many connections; they share a machine's"
+    " processors as threads cannot.",
+)
+def worker(threads: int | None, processes: int) -> None:
+    """Send mail and do mass actions until told to stop (SIGTERM, SIGHUP, Ctrl-C)."""
+    is_child = has_parent()
     with suppress(DBAPIError):  # a database that is away comes back
         if not is_ready():
             raise click.ClickException(NO_TABLES)
     _check_mail()
-    chosen = threads or current_app.config["INVITATIONS_DELIVERY_THREADS"]
-    clock = Clock(current_app._get_current_object(), chosen)  # type: ignore[attr-defined]
+    if processes > 1 and not is_child:
+        _watch_over(processes)
+    else:
+        _work(threads or current_app.config["INVITATIONS_DELIVERY_THREADS"], is_quiet=is_child)
 
-    def stop(number: int, frame: Any) -> None:
+
+def _watch_over(processes: int) -> None:
+    session().close()
+    engine().dispose()  # who only watches wants no connection
+    parent = Parent(processes, GRACE)
+    _stop_on_signals(parent.stop)
+    click.echo(f"{processes} workers send invitations; Ctrl-C ends them.")
+    parent.run()
+    click.echo("The workers have ended.")
+
+
+def _work(threads: int, *, is_quiet: bool) -> None:
+    """Be a worker.
+
+    :param is_quiet: whether a parent speaks for it.
+    """
+    clock = Clock(current_app._get_current_object(), threads)  # type: ignore[attr-defined]
+
+    def stop() -> None:
         clock.stop()
         signal.setitimer(signal.ITIMER_REAL, GRACE)
 
     signal.signal(signal.SIGALRM, _give_up_waiting)
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, stop)
-    click.echo("The worker sends invitations; Ctrl-C ends it.")
+    _stop_on_signals(stop)
+    if not is_quiet:
+        click.echo("The worker sends invitations; Ctrl-C ends it.")
     clock.run()
     signal.setitimer(signal.ITIMER_REAL, 0)
-    click.echo("The worker has ended.")
+    if not is_quiet:
+        click.echo("The worker has ended.")
+
+
+def _stop_on_signals(stop: Callable[[], None]) -> None:
+    """Have what usually ends a process end this one well; ``nohup`` lets it outlive a terminal."""
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, lambda number, frame: stop())
 
 
 def _check_mail() -> None:

@@ -39,6 +39,7 @@ MAIL_TURN = 10.0  # seconds that mail may take before somebody looks for mass ac
 HOUR = 3600.0
 MINUTE = 60.0
 MOST_THREADS = 32  # each wants connections to the mail server and to the database
+MOST_PROCESSES = 32  # the same, and each has the whole store in memory
 OURS = {"mapper": Invitation}
 
 

@@ -219,6 +219,12 @@ def test_a_worker_told_to_end_does_not_wait_for_a_silent_server(store: Store, si
     ]
 
 
+@pytest.mark.parametrize("number", ["0", "33", "some"])
+def test_a_worker_is_not_so_many_processes(store: Store, number: str) -> None:
+    answer = run(store, "worker", "--processes", number)
+    assert (answer.exit_code, "--processes" in answer.output) == (2, True)
+
+
 def has_search(store: Store) -> bool:
     with store.app.app_context(), engine().connect() as connection:
         return searchable.exist(connection)
