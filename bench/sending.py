@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -26,7 +27,7 @@ from .sending_peers import (
     limit,
     seconds_each,
 )
-from .timing import Contender, Times, take_turns_at
+from .timing import Contender, Times, side_by_side, take_turns_at
 
 ROUND_TRIP = 0.01  # seconds
 NEAR, FAR = "local", "10 ms round trip"
@@ -35,6 +36,7 @@ TURN = {NEAR: 200, FAR: 50}  # mails a worker, who takes 50 at a time
 SHORT_TURN = {NEAR: 50, FAR: 10}  # the peers need longer for each
 LONGEST = 4.0  # seconds that one contender may take at one job
 OURS, LIMIT = "ours, {} connection{}", "limit, {} connection{}"
+THREADS = "ours, 4 connections of one process"
 JOINED = "limit, 1 connection, one commit a mail"
 FLASK_EACH, FLASK_KEPT = "Flask-Mail, a connection each", "Flask-Mail, one connection"
 DJANGO = "django-invitations"
@@ -47,10 +49,12 @@ its own; all take turns in an order that changes each round. Every commit waits 
 
 - *ours*: what waits in the outbox is claimed, checked, written, sent and noted by the delivery,
   each mail's states committed: claimed, sending, sent with its history. Several connections are
-  several threads of one process.
+  several processes, as `flask invitations worker --processes 4` makes them, told to deliver at once
+  and measured until the last of them is done; those *of one process* are threads, as `--threads 4`
+  makes them.
 - *limit*: the same states, each committed by plain SQL, for messages that were built before, and
-  smtplib on a connection that stays; it checks nothing. With *one commit a mail* the end of each is
-  committed with the beginning of the next, as ours are.
+  smtplib on a connection that stays; it checks nothing. Several connections are threads. With *one
+  commit a mail* the end of each is committed with the beginning of the next, as ours are.
 - *{FLASK_EACH}* or for all: texts written before, no database at all.
 - *{DJANGO}*: `send_invitation()` of rows made before; it notes that a mail was sent."""
 
@@ -97,10 +101,12 @@ SHORT = (
 def _contenders(places: Places, ports: dict[str, int]) -> Iterator[Contender]:
     folder = str(places.folder)
     for workers in WORKERS:
-        for pattern, make in ((OURS, ours), (LIMIT, limit)):
+        for pattern, make in ((OURS, ours if workers == 1 else our_processes), (LIMIT, limit)):
             mails = {job: number * workers for job, number in TURN.items()}
             name, turn = named(pattern, workers), Turn(mails, workers, ports)
             yield Contender(name, make, (places.url(name), folder, turn))
+    threads = Turn({job: number * 4 for job, number in TURN.items()}, 4, ports)
+    yield Contender(THREADS, ours, (places.url(THREADS), folder, threads))
     yield Contender(JOINED, limit, (places.url(JOINED), folder, Turn(TURN, 1, ports), True))
     turn = Turn(SHORT_TURN, 1, ports)
     yield Contender(FLASK_EACH, flask_mail_alone, (turn, False))
@@ -109,8 +115,7 @@ def _contenders(places: Places, ports: dict[str, int]) -> Iterator[Contender]:
 
 
 @contextmanager
-def ours(url: str, folder: str, turn: Turn) -> Iterator[Callable[[str], float]]:
-    """The sample store with what waits in its outbox, and threads that deliver it."""
+def _our_store(url: str, folder: str) -> Iterator[Store]:
     logging.getLogger("invitations_plugin").setLevel(logging.ERROR)
     config = {
         "DATABASE_URL": url,
@@ -120,15 +125,44 @@ def ours(url: str, folder: str, turn: Turn) -> Iterator[Callable[[str], float]]:
         "MAIL_SERVER": sink.LOOPBACK,
     }
     with closing(Store(**config)) as store:
+        yield store
 
-        def deliver() -> None:
-            with store.app.app_context():
-                delivery.deliver()
+
+@contextmanager
+def ours(url: str, folder: str, turn: Turn) -> Iterator[Callable[[str], float]]:
+    """The sample store with what waits in its outbox, and threads that deliver it."""
+    with _our_store(url, folder) as store, _deliverer(url, folder, turn.ports) as deliver:
 
         def once(job: str) -> float:
-            store.app.config["MAIL_PORT"] = turn.ports[job]
             ids = queue(store, *addresses(turn.mails[job]))
-            return seconds_each(lambda: in_threads(deliver, turn.workers), len(ids))
+            work = partial(in_threads, lambda: deliver(job), turn.workers)
+            return seconds_each(work, len(ids))
+
+        yield once
+
+
+@contextmanager
+def our_processes(url: str, folder: str, turn: Turn) -> Iterator[Callable[[str], float]]:
+    """The same, and processes that deliver it."""
+    worker = Contender("worker", _deliverer, (url, folder, turn.ports))
+    with _our_store(url, folder) as store, side_by_side(worker, turn.workers) as deliver:
+
+        def once(job: str) -> float:
+            ids = queue(store, *addresses(turn.mails[job]))
+            return seconds_each(lambda: deliver(job), len(ids))
+
+        yield once
+
+
+@contextmanager
+def _deliverer(url: str, folder: str, ports: dict[str, int]) -> Iterator[Callable[[str], float]]:
+    """A worker that waits to be told."""
+    with _our_store(url, folder) as store:
+
+        def once(job: str) -> float:
+            store.app.config["MAIL_PORT"] = ports[job]
+            with store.app.app_context():
+                return seconds_each(delivery.deliver, 1)
 
         yield once
 
@@ -139,7 +173,11 @@ def _check(places: Places) -> None:
     :raises RuntimeError: when something did not.
     """
     query = sa.select(sa.func.count()).where(Invitation.mail_state != MailState.DELIVERED)
-    for name in (JOINED, *(named(each, workers) for each in (OURS, LIMIT) for workers in WORKERS)):
+    for name in (
+        THREADS,
+        JOINED,
+        *(named(each, workers) for each in (OURS, LIMIT) for workers in WORKERS),
+    ):
         waiting = places.scalar(name, query)
         if waiting:
             raise RuntimeError(f"{name} left {waiting} mails behind")

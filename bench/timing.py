@@ -64,14 +64,14 @@ class _Runner:
         context = get_context("spawn")
         self._pipe, end = context.Pipe()
         self._process = context.Process(
-            target=_work, args=(end, contender.make, contender.arguments), daemon=True
-        )
+            target=_work, args=(end, contender.make, contender.arguments)
+        )  # no daemon: it may have processes of its own
         self._process.start()
         end.close()
 
     def __enter__(self) -> _Runner:
         """Wait until it is ready: what it prepares shall disturb nobody."""
-        self._answer()
+        self.answer()
         return self
 
     def warm_up(self) -> None:
@@ -89,13 +89,17 @@ class _Runner:
 
         :raises RuntimeError: when it failed; its own error stands above.
         """
+        self.begin(*job)
+        return self.answer()
+
+    def begin(self, *job: str) -> None:
+        """Let it begin with that, and do not wait."""
         try:
             self._pipe.send(job)
         except BrokenPipeError as error:
             raise RuntimeError(f"{self.contender.name}: failed") from error
-        return self._answer()
 
-    def _answer(self) -> float:
+    def answer(self) -> float:
         try:
             return float(self._pipe.recv())
         except EOFError as error:
@@ -129,6 +133,21 @@ def alone(contender: Contender) -> Iterator[Once]:
     """Yield a contender's work, done in its own process."""
     with _Runner(contender) as runner:
         yield runner.once
+
+
+@contextmanager
+def side_by_side(contender: Contender, number: int) -> Iterator[Callable[..., None]]:
+    """Yield what lets several of a kind do their work at once and waits for the last of them."""
+    with ExitStack() as stack:
+        runners = [stack.enter_context(_Runner(contender)) for _ in range(number)]
+
+        def all_of_them(*job: str) -> None:
+            for each in runners:
+                each.begin(*job)
+            for each in runners:
+                each.answer()
+
+        yield all_of_them
 
 
 def one_after_another(
