@@ -61,15 +61,18 @@ def our_connection() -> sa.Connection:
     """Return what :func:`session` runs our statements over, in the same transaction.
 
     For those that run for every mail: the session's own way to it takes half as long again.
-    A new transaction runs over the connection that is kept, if there is one.
+    A new transaction runs over the connection that is kept, if there is one for transactions.
     """
     used = session()
-    kept = None if used.in_transaction() else g.get(KEPT)
+    kept = None if used.in_transaction() or is_postgresql() else kept_connection()
     return used.connection(bind_arguments={"bind": kept or engine()})
 
 
 def keep_connection() -> None:
     """Keep a connection for the next transactions, until :func:`let_go_of_connection`.
+
+    On PostgreSQL each statement over it is a transaction: to begin and to commit one costs a
+    round trip each, and a mail needs no more than a statement.
 
     Asking the pool for each takes as long as some statements: it tries what it hands out. What
     is kept may be broken, so what runs over it must be fit to run again over another one. One of
@@ -85,14 +88,23 @@ def keep_connection() -> None:
             return
         _coming.append(pool)
     try:  # nobody waits for this one: a database that is away may take its time
-        setattr(g, KEPT, engine().connect())
+        kept = engine().connect()
+        if is_postgresql():
+            kept.execution_options(isolation_level="AUTOCOMMIT")
+        setattr(g, KEPT, kept)
     finally:
         _coming.remove(pool)
 
 
 def is_kept(connection: sa.Connection) -> bool:
     """Return whether a connection is the one that is kept."""
-    return connection is g.get(KEPT)
+    return connection is kept_connection()
+
+
+def kept_connection() -> sa.Connection | None:
+    """Return the connection that is kept, None where there is none."""
+    found: sa.Connection | None = g.get(KEPT)
+    return found
 
 
 def let_go_of_connection() -> None:

@@ -42,6 +42,7 @@ from .smtp import (
 )
 from .state import settings_of, store_view
 from .text import without_addresses
+from .turnover import turn_over
 
 log = logging.getLogger(__name__)
 
@@ -243,19 +244,15 @@ def _go_on(batch: _Batch) -> Begun | NotNow | None:
         _settle(batch)
         return None
 
-    def both() -> Begun | NotNow:
-        db = our_connection()
-        endings.note(db, taken)
-        # What this transaction holds must not wait for whoever holds the next invitation.
-        return begin(db, next_one, batch.known, batch.prepared, waits=False)
-
     try:
         with suppress(Exception):
             keep_connection()
-            begun = committed(both)
-            batch.taken = None
+            is_noted, begun = turn_over(taken, next_one, batch.known, batch.prepared)
+            batch.taken = None if is_noted else taken
     finally:
         _settle(batch)
+    if begun is None:
+        let_go_of_connection()
     return begun
 
 

@@ -29,14 +29,13 @@ RENEWABLE: Final = (*OPEN, Status.EXPIRED)  # once the link has ended
 ERASED: Final = "gone:"
 # Built once: for each mail that would take longer than to run them.
 _ROW: Final = Invitation.__table__
+IS_AS_SEEN: Final = sa.and_(
+    _ROW.c.id == sa.bindparam("number"),
+    _ROW.c.status == sa.bindparam("from_status"),
+    _ROW.c.version == sa.bindparam("from_version"),
+)
 MOVE: Final = (
-    sa.update(_ROW)  # type: ignore[arg-type]
-    .where(
-        _ROW.c.id == sa.bindparam("number"),
-        _ROW.c.status == sa.bindparam("from_status"),
-        _ROW.c.version == sa.bindparam("from_version"),
-    )
-    .values(version=_ROW.c.version + 1)
+    sa.update(_ROW).where(IS_AS_SEEN).values(version=_ROW.c.version + 1)  # type: ignore[arg-type]
 )
 NOTE: Final = sa.insert(History.__table__)  # type: ignore[arg-type]
 # A mail that is being handed over ends first: what replaced it would go beside it.

@@ -53,7 +53,9 @@ _NUMBER: Final = (
 FILLING: Final = sa.select(_IS_ONE_LEAVING, _NUMBER)
 """Whether another mail leaves for a mailbox just now, and how many did in that window."""
 
-HAS_ROOM: Final = sa.and_(~_IS_ONE_LEAVING, sa.bindparam("room") > _NUMBER)
+_ROOM: Final = sa.bindparam("room", type_=sa.BigInteger())
+IS_LIMITED: Final = _ROOM < ANY_NUMBER
+HAS_ROOM: Final = sa.and_(~_IS_ONE_LEAVING, _ROOM > _NUMBER)
 """Whether a mailbox has room whenever they came, by what :func:`asked_of` gives."""
 
 

@@ -58,8 +58,8 @@ def mark_sending(db: Runner, entry: Entry, row: Invitation | None) -> float:
     :raises Changed: when the invitation is not the one that was read: the mail would say
         what somebody has just changed. It comes again when its lease is over.
     """
-    until, lasting = _lease()
-    outbox.change(db, outbox_sql.MARK_MAIL, outbox.held(entry) | lasting)
+    until, lasting = lease()
+    outbox.change(db, outbox_sql.MARK_MAIL, leaving(entry) | lasting)
     if row is not None and not outbox.changes(db, outbox_sql.MARK_INVITATION, _as_read(row)):
         raise Changed("send")
     return until
@@ -74,24 +74,34 @@ def mark_as_read(db: Runner, entry: Entry, row: Invitation, settings: Settings) 
 
     :raises ClaimLost: when this worker's claim is not the row's any more.
     """
-    db, (until, lasting) = straight(db), _lease()
-    given = _as_read(row) | {"address": row.email} | asked_of(row, settings)
+    db, (until, lasting) = straight(db), lease()
+    given = marked(row, settings)
     if not is_postgresql():  # but SQLite: nobody else writes from here on
         if not outbox.changes(db, outbox_sql.MARK_AS_READ, given):
             return None
-        outbox.change(db, outbox_sql.MARK_MAIL, outbox.held(entry) | lasting)
+        outbox.change(db, outbox_sql.MARK_MAIL, leaving(entry) | lasting)
         return until
     if given["room"] != ANY_NUMBER:
         take_turn(db, turn_for(row))
-    given |= outbox.held(entry) | lasting
+    given |= leaving(entry) | lasting
     return until if outbox.changes(db, outbox_sql.MARK_BOTH, given) else None
 
 
+def marked(row: Invitation, settings: Settings) -> dict[str, Any]:
+    """Return what the statement is given that marks an invitation as it was read."""
+    return _as_read(row) | {"address": row.email} | asked_of(row, settings)
+
+
+def leaving(entry: Entry) -> dict[str, Any]:
+    """Return what tells a row to mark, if it is still this worker's."""
+    return {"leaving_mail": entry.id, "held_by": entry.claim}
+
+
 def _as_read(row: Invitation) -> dict[str, Any]:
-    return {"number": row.id, "as_read": row.version, "is_customer": row.existing_customer}
+    return {"leaving": row.id, "as_read": row.version, "is_customer": row.existing_customer}
 
 
-def _lease() -> tuple[float, dict[str, Any]]:
+def lease() -> tuple[float, dict[str, Any]]:
     """Return until when a mail is this worker's: by its own clock, and as the row keeps it."""
     lease = _sending_lease()
     return time.monotonic() + lease.total_seconds(), {"until": now() + lease}

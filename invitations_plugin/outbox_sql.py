@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import sqlalchemy as sa
 
-from .lifecycle import MOVE, NOTE
-from .mailboxes import HAS_ROOM
+from .lifecycle import IS_AS_SEEN, MOVE, NOTE
+from .mailboxes import HAS_ROOM, IS_LIMITED
 from .models import History, Invitation, MailState, Outbox, OutboxState, Status
 from .opt_outs import is_among_opted_out
+from .turns import is_taken_as_seen
 
 _MAIL, _ROW, _NOTE = Outbox.__table__, Invitation.__table__, History.__table__
 NOTED: Final = [name for name in _NOTE.c.keys() if name != "id"]  # noqa: SIM118  # no mapping
 AS_SENT: Final = ("status", "sent_at", "last_sent_at", "mail_state", "mail_error", "mail_tries")
 _NUMBER: Final = _ROW.c.id == sa.bindparam("number")
-_MINE: Final = sa.and_(_MAIL.c.id == sa.bindparam("mail"), _MAIL.c.claim == sa.bindparam("held_by"))
+_IS_HELD: Final = _MAIL.c.claim == sa.bindparam("held_by")
+_MINE: Final = sa.and_(_MAIL.c.id == sa.bindparam("mail"), _IS_HELD)
 
 READ: Final = sa.select(*_ROW.c, is_among_opted_out(_ROW.c.recipient_hash)).where(_NUMBER)
 """An invitation, and whether its mailbox opted out."""
@@ -28,14 +30,16 @@ READ_IF_FREE: Final = READ.with_for_update(key_share=True, of=_ROW, skip_locked=
 
 MARK_MAIL: Final = (
     sa.update(_MAIL)  # type: ignore[arg-type]
-    .where(_MINE)
+    .where(_MAIL.c.id == sa.bindparam("leaving_mail"), _IS_HELD)
     .values(state=OutboxState.SENDING, lease_until=sa.bindparam("until"))
 )
 
 _MARKING: Final = sa.update(_ROW).values(  # type: ignore[arg-type]
     mail_state=MailState.SENDING, existing_customer=sa.bindparam("is_customer")
 )
-_IS_AS_READ: Final = sa.and_(_NUMBER, _ROW.c.version == sa.bindparam("as_read"))
+_IS_AS_READ: Final = sa.and_(
+    _ROW.c.id == sa.bindparam("leaving"), _ROW.c.version == sa.bindparam("as_read")
+)
 
 MARK_INVITATION: Final = _MARKING.where(_IS_AS_READ)
 
@@ -56,32 +60,48 @@ MARK_AS_READ: Final = _MARKING.where(_ROW.c.id.in_(_MAY_LEAVE))
 changes it just now, it is not waited for.
 """
 
-_FREE: Final = _MAY_LEAVE.cte("free")
-_BEGUN: Final = MARK_MAIL.where(sa.exists(sa.select(_FREE.c.id))).returning(_MAIL.c.id).cte("begun")
-MARK_BOTH: Final = _MARKING.where(
-    _ROW.c.id.in_(sa.select(_FREE.c.id)), sa.exists(sa.select(_BEGUN.c.id))
-)
+
+def _is_there(found: sa.CTE) -> sa.ColumnElement[bool]:
+    return sa.exists(sa.select(found.c[0]))
+
+
+def _mark_both(may_leave: sa.Select[Any]) -> Any:
+    free = may_leave.cte("free")
+    begun = MARK_MAIL.where(_is_there(free)).returning(_MAIL.c.id).cte("begun")
+    return _MARKING.where(_ROW.c.id.in_(sa.select(free.c.id)), _is_there(begun))
+
+
+MARK_BOTH: Final = _mark_both(_MAY_LEAVE)
 """That and :data:`MARK_MAIL` in one statement, as PostgreSQL can: each is a round trip."""
 
 KEEP: Final = (
     sa.update(_MAIL)  # type: ignore[arg-type]
-    .where(_MAIL.c.claim == sa.bindparam("held_by"), _MAIL.c.state == OutboxState.CLAIMED)
+    .where(_IS_HELD, _MAIL.c.state == OutboxState.CLAIMED)
     .values(lease_until=sa.bindparam("until"))
 )
 
 CLOSE: Final = sa.delete(_MAIL).where(_MINE)  # type: ignore[arg-type]
 
-_CLOSED: Final = CLOSE.returning(_MAIL.c.id).cte("closed")
-_IS_CLOSED: Final = sa.exists(sa.select(_CLOSED.c.id))
+_SEEN: Final = sa.select(_ROW.c.id).where(IS_AS_SEEN).with_for_update(key_share=True).cte("seen")
+_CLOSED: Final = CLOSE.where(_is_there(_SEEN)).returning(_MAIL.c.id).cte("closed")
 _MOVED: Final = (
-    MOVE.where(_IS_CLOSED)
+    MOVE.where(_is_there(_CLOSED))
     .values({name: sa.bindparam(f"new_{name}", type_=_ROW.c[name].type) for name in AS_SENT})
     .returning(_ROW.c.id)
     .cte("moved")
 )
 _SAID: Final = [sa.bindparam(f"said_{name}", type_=_NOTE.c[name].type) for name in NOTED]
 _NOTED: Final = NOTE.from_select(NOTED, sa.select(*_SAID).select_from(_MOVED)).cte("noted")
-SENT: Final = sa.select(_IS_CLOSED, sa.exists(sa.select(_MOVED.c.id))).add_cte(_NOTED)
-"""The end of a mail that the server took in one statement, as PostgreSQL can: whether the row
-was this worker's, and whether its invitation was as it was read, so that it moved.
+SENT: Final = sa.select(_is_there(_MOVED)).add_cte(_NOTED)
+"""The end of a mail that the server took in one statement, as PostgreSQL can: whether all of it
+was done. Nothing was, where the row is not this worker's or its invitation not as it was read.
+"""
+
+_MAY_FOLLOW: Final = _MAY_LEAVE.where(
+    _is_there(_MOVED), sa.or_(~IS_LIMITED, is_taken_as_seen(sa.and_(IS_LIMITED, _is_there(_MOVED))))
+)
+_MARKED: Final = _mark_both(_MAY_FOLLOW).returning(_ROW.c.id).cte("marked")
+SENT_AND_MARKED: Final = sa.select(_is_there(_MOVED), _is_there(_MARKED)).add_cte(_NOTED)
+"""That, the turn of the next one's mailbox and :data:`MARK_BOTH` in one statement, which is a
+transaction: whether the one ended, and whether the next one began.
 """

@@ -20,7 +20,7 @@ from .lifecycle import (
 )
 from .marking import read
 from .models import Invitation, MailState
-from .outbox import ClaimLost, Entry
+from .outbox import Entry
 from .straight import straight
 
 CLOSED = "closed while it left"
@@ -44,16 +44,20 @@ def sent(db: Runner, entry: Entry, row: Invitation | None, answer: str) -> None:
 
 def _at_once(db: Runner, entry: Entry, row: Invitation, answer: str) -> bool:
     """Do what :func:`_step_by_step` does in a single round trip."""
+    [(is_done,)] = db.execute(outbox_sql.SENT, noted(entry, row, answer)).fetchall()
+    if not is_done:
+        outbox.close(db, entry)
+    return bool(is_done)
+
+
+def noted(entry: Entry, row: Invitation, answer: str) -> dict[str, Any]:
+    """Return what the statement of an end is given."""
     target = target_of(row, "send", THE_SYSTEM)
     new = {"status": target, **_as_sent(entry, row)}
     said = note_values(row.id, THE_SYSTEM, "send", row.status, target, answer, entry.message_id)
     given = outbox.held(entry) | as_seen(row)
     given |= {f"new_{name}": value for name, value in new.items()}
-    given |= {f"said_{name}": value for name, value in said.items()}
-    [(is_ours, is_moved)] = db.execute(outbox_sql.SENT, given).fetchall()
-    if not is_ours:
-        raise ClaimLost
-    return bool(is_moved)
+    return given | {f"said_{name}": value for name, value in said.items()}
 
 
 def _step_by_step(db: Runner, entry: Entry, row: Invitation, answer: str) -> bool:

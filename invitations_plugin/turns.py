@@ -25,10 +25,30 @@ def take_turn(session: Runner, subject: str) -> None:
 
 @cache
 def _taking(dialect: str) -> Any:
+    return _over(insert_for(dialect, Quota.__table__))
+
+
+def _over(row: Any) -> Any:
     table = Quota.__table__
-    row = insert_for(dialect, table)
     changed = {"taken": table.c.taken + 1, "updated_at": row.excluded.updated_at}
     return row.on_conflict_do_update(index_elements=[table.c.subject], set_=changed)
+
+
+def is_taken_as_seen(is_wanted: sa.ColumnElement[bool]) -> sa.ColumnElement[bool]:
+    """Return what takes a turn within a statement of PostgreSQL, and whether it was free.
+
+    Who waited for it must look again: a statement sees nothing of what came after it began.
+    """
+    table = Quota.__table__
+    subject = sa.bindparam("subject", type_=table.c.subject.type)
+    new = sa.select(subject, 1, sa.bindparam("taken_at", type_=table.c.updated_at.type))
+    columns = ["subject", "taken", "updated_at"]
+    taking = _over(insert_for("postgresql", table).from_select(columns, new.where(is_wanted)))
+    taken = taking.returning(table.c.taken).cte("turn")
+    before = sa.select(table.c.taken).where(table.c.subject == subject).scalar_subquery()
+    return sa.exists(
+        sa.select(taken.c.taken).where(taken.c.taken == sa.func.coalesce(before, 0) + 1)
+    )
 
 
 def take_address_turn(session: Session, website: str, email_hash: str) -> None:

@@ -11,6 +11,7 @@ from invitations_plugin import outbox_sql
 from invitations_plugin.database import (
     engine,
     keep_connection,
+    kept_connection,
     let_go_of_connection,
     our_connection,
     session,
@@ -29,9 +30,10 @@ def marked(store: Store, until: datetime, *, by_driver: bool) -> tuple[Any, ...]
     (mail,) = store.outbox()
     with store.app.app_context():
         keep_connection()
-        db = our_connection()
-        given = {"mail": mail.id, "held_by": "ours", "until": until}
-        used = straight(db) if by_driver else db
+        kept = kept_connection() if engine().dialect.name == "postgresql" else our_connection()
+        assert kept is not None
+        given = {"leaving_mail": mail.id, "held_by": "ours", "until": until}
+        used = straight(kept) if by_driver else kept
         assert used.execute(outbox_sql.MARK_MAIL, given).rowcount == 1  # type: ignore[attr-defined]
         session().commit()
         let_go_of_connection()
