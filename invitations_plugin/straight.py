@@ -6,6 +6,7 @@ library looks at it anew. Here it is compiled once, for all mails.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -23,7 +24,7 @@ KEY = "invitations_straight"
 class _Ready:
     """A statement as a driver takes it, with what its parameters are made of."""
 
-    text: str
+    text: str | bytes
     constants: dict[str, Any]
     makers: dict[str, Callable[[Any], Any]]
     places: tuple[str, ...] | None
@@ -40,8 +41,7 @@ class _Straight:
     """Runs statements over a connection; what it returns is the driver's own cursor."""
 
     def __init__(self, connection: sa.Connection) -> None:
-        driver_s: Any = connection.connection.dbapi_connection
-        self._dialect, self._cursor = connection.dialect, driver_s.cursor()
+        self._dialect, self._cursor = connection.dialect, _cursor_of(connection)
 
     def execute(self, statement: Any, values: Mapping[str, Any]) -> Any:
         """Run a statement that stays the same from mail to mail."""
@@ -63,16 +63,38 @@ def straight(db: Runner) -> Runner:
     return cast(Runner, db.info[KEY])
 
 
+def _is_psycopg(dialect: sa.Dialect) -> bool:
+    return dialect.driver == "psycopg"
+
+
+def _cursor_of(connection: sa.Connection) -> Any:
+    """Return a cursor of the driver's, of psycopg one that takes a statement as it stands: to
+    translate names of parameters takes it longer than to send a statement as long as ours.
+    """
+    driver_s: Any = connection.connection.dbapi_connection
+    if not _is_psycopg(connection.dialect):
+        return driver_s.cursor()
+    from psycopg import RawCursor  # only where it is the driver
+
+    return RawCursor(driver_s)
+
+
 @lru_cache(maxsize=MOST)
 def _ready(statement: Any, dialect: sa.Dialect, names: tuple[str, ...]) -> _Ready:
     compiled = statement.compile(dialect=dialect, column_keys=list(names))
     binds: dict[str, Any] = compiled.binds
     made_by = {name: _maker(each.type, dialect) for name, each in binds.items()}
+    text: Any = str(compiled)
+    places = tuple(compiled.positiontup) if compiled.positional else None
+    if _is_psycopg(dialect):
+        numbers: dict[str, str] = defaultdict(lambda: f"${len(numbers) + 1}")
+        text = (text % numbers).encode()
+        places = tuple(numbers)
     return _Ready(
-        str(compiled),
+        text,
         {name: each.value for name, each in binds.items() if not each.required},
         {name: make for name, make in made_by.items() if make is not None},
-        tuple(compiled.positiontup) if compiled.positional else None,
+        places,
     )
 
 
