@@ -190,6 +190,8 @@ def _deliver_batch(
 def _use_connection(connection: Connection, batch: _Batch) -> None:
     """Send until nothing is left or the connection is of no more use."""
     batch.known.ask(batch.left)
+    if batch.prepared is None:  # before the database is held for it
+        batch.prepare()
     try:
         while batch.left and connection.is_open and not batch.stop():
             _keep_alive(batch)
