@@ -26,6 +26,7 @@ PATIENCE = 8.0  # seconds that a request waits for its turn before it answers 50
 PASSING_STATES = {"40001", "40P01", "55P03"}  # serialization, deadlock, lock not available
 CANCELED: Final = "57014"  # PostgreSQL's state of a statement that was stopped
 KEPT: Final = "_invitations_connection"
+ONLY_READS: Final = "_invitations_only_reads"
 _keeping = Lock()
 _coming: Final[list[sa.Pool]] = []  # the pool of each connection that is about to be kept
 STEPS: Final = 10_000  # of SQLite's machine between two looks at the clock: about a millisecond
@@ -53,8 +54,25 @@ def let_go(error: BaseException | None = None) -> None:
     """
     scoped: scoped_session[Session] = current_app.extensions["sqlalchemy"].session
     if scoped.registry.has():
+        used = scoped()
         with suppress(DBAPIError):
-            scoped().close()
+            if error is None and g.pop(ONLY_READS, False) and _is_clean(used):
+                used.commit()
+            used.close()
+
+
+def _is_clean(used: Session) -> bool:
+    return not (used.new or used.dirty or used.deleted)
+
+
+def end_reading_by_commit() -> None:
+    """Have a request that only reads end its transaction by COMMIT, if all goes well.
+
+    At each ROLLBACK psycopg forgets which statements come again, and PostgreSQL has to read and
+    plan them anew. Those that are for a few rows or for nearly all want :func:`planning`. What
+    somebody changed and did not flush is left alone, and so not committed.
+    """
+    setattr(g, ONLY_READS, True)
 
 
 def our_connection() -> sa.Connection:
@@ -211,6 +229,13 @@ def limiting(seconds: float) -> sa.ColumnElement[str]:
     """
     milliseconds = str(_milliseconds(seconds))
     return sa.func.set_config("statement_timeout", milliseconds, True, type_=sa.Text())
+
+
+def planning() -> sa.ColumnElement[str]:
+    """Return, like :func:`limiting`, what has PostgreSQL plan statements for the values that they
+    are given: the plan for any value is a bad one for rare values.
+    """
+    return sa.func.set_config("plan_cache_mode", "force_custom_plan", True, type_=sa.Text())
 
 
 def _milliseconds(seconds: float) -> int:

@@ -7,12 +7,14 @@ from contextlib import contextmanager
 
 import pytest
 import sqlalchemy as sa
+from flask import Flask, template_rendered
 from jinja2 import ChoiceLoader, DictLoader
 
 from invitations_plugin.admin import grid as grid_page
-from invitations_plugin.database import TooSlow, engine, time_limit
+from invitations_plugin.database import TooSlow, engine, session, time_limit
 from invitations_plugin.grid import COLUMNS, DEFAULT_COLUMNS
 from invitations_plugin.models import Invitation
+from sample_store.models import Customer
 
 from .support.pages import Page, statements
 from .support.rows import by, insert, one, row
@@ -261,6 +263,42 @@ def test_the_number_of_queries_does_not_grow_with_rows_columns_or_views(
     with statements(store) as bare:
         admin.get(GRID)
     assert sum("invitations_view" in each for each in bare) == 1
+
+
+def test_a_grid_that_was_read_keeps_what_postgresql_has_prepared(
+    store: Store, admin: Visitor, database: str
+) -> None:
+    """Its transaction ends by COMMIT: psycopg forgets all at a ROLLBACK."""
+    with statements(store) as seen:
+        admin.get(GRID)
+    assert seen.count("COMMIT") == (database == "postgresql")
+    for query in ("", "?status=sent&sent_from=2026-01-01"):
+        for _ in range(8):
+            assert admin.get(f"{GRID}{query}").status_code == 200
+    if database == "postgresql":
+        with store.app.app_context(), engine().connect() as connection:
+            kept = sa.text(
+                "select statement, generic_plans from pg_prepared_statements"
+            )
+            found = connection.execute(kept).all()
+        assert any("invitations_alarm" in each.statement for each in found)
+        by_dates = [each for each in found if "sent_at >=" in each.statement]
+        assert by_dates
+        assert not any(each.generic_plans for each in by_dates)
+
+
+def test_what_the_store_left_unsaved_while_the_grid_was_shown_stays_unsaved(
+    store: Store, admin: Visitor
+) -> None:
+    def change(app: Flask, **more: object) -> None:
+        customer = session().scalars(sa.select(Customer)).first()
+        assert customer is not None
+        customer.name = "Changed"
+
+    with template_rendered.connected_to(change, store.app):
+        assert admin.get(GRID).status_code == 200
+    with store.session() as db:
+        assert "Changed" not in db.scalars(sa.select(Customer.name)).all()
 
 
 def test_an_empty_grid_invites_to_add_and_who_may_not_is_not_asked(store: Store) -> None:

@@ -11,7 +11,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from ..database import limiting
+from ..database import end_reading_by_commit, is_postgresql, limiting, planning
 from ..jobs import OPEN
 from ..mail_models import MailTemplateFault
 from ..models import Job, SavedView, SettingOverride, connection_of
@@ -46,14 +46,19 @@ _LOOK: Final[Any] = sa.select(
     _any(_view.id, _view.actor_key == sa.bindparam("reader"), _view.is_default),
 )
 _LOOK_AND_LIMIT: Final[Any] = _LOOK.add_columns(limiting(PAGE_SECONDS))
+_LOOK_AND_PLAN: Final[Any] = _LOOK_AND_LIMIT.add_columns(planning())
 
 
-def look(session: Session, reader: str) -> Glance:
+def look(session: Session, reader: str, *, is_varied: bool) -> Glance:
     """Return what there is for a reader, named by their key.
 
     On PostgreSQL the transaction's further statements may take :data:`PAGE_SECONDS`.
+
+    :param is_varied: whether they want a plan for each value they are given.
     """
-    connection = connection_of(session)
-    statement = _LOOK if connection.dialect.name == "sqlite" else _LOOK_AND_LIMIT
+    connection, statement = connection_of(session), _LOOK
+    if is_postgresql():
+        end_reading_by_commit()
+        statement = _LOOK_AND_PLAN if is_varied else _LOOK_AND_LIMIT
     found = connection.execute(statement, {"reader": reader}).one()
     return Glance(*map(bool, found[: len(fields(Glance))]))

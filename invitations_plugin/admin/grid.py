@@ -46,7 +46,7 @@ def grid() -> Response:
     if "count" in request.args and wants_fragment():
         name = "admin/_grid_total.html"
         return show(name, name, **total_context(Links(query), _total(query)), is_counted=True)
-    seen = look(session(), host().staff_key()[0])
+    seen = look(session(), host().staff_key()[0], is_varied=not query.is_by_values)
     view = _view_on(query, seen)
     if view is not None and set(request.args) <= {"view"} and query_of(view).state():
         return redirect_to(view_url(view))

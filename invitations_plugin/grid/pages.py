@@ -36,6 +36,8 @@ _ONES: Final[Any] = sa.select(sa.literal_column("1").label("one")).select_from(I
 EVERYTHING: Final[Any] = sa.select(sa.func.count()).select_from(_ONES.limit(MOST).subquery())
 ONE: Final[Any] = sa.literal_column("1")
 WANTED: Final[Any] = sa.bindparam("wanted", type_=sa.Integer)
+# A plan that is kept knows no number that comes as a parameter, and would rather sort all rows.
+WANTED_IN_WRITING: Final[Any] = sa.bindparam("wanted", type_=sa.Integer, literal_execute=True)
 BEFORE_LAST: Final[Any] = sa.bindparam("before_last", type_=sa.Integer)
 # What the newest-first order can be walked by: the value of one of these, in its index.
 DRIVERS: Final = (
@@ -208,7 +210,8 @@ def _walks(form: Form, start: Start, dialect: str) -> tuple[list[_Walk], bool]:
     statement = _rows(form).where(*own)
     ranges = [each.within(statement, dialect) for each in stretches(form, start, driver)]
     walks = [
-        _Walk(_among_the_first(each, rest), each.offset(BEFORE_LAST).limit(1)) for each in ranges
+        _Walk(_among_the_first(each, rest, dialect), each.offset(BEFORE_LAST).limit(1))
+        for each in ranges
     ]
     return walks, bool(rest)
 
@@ -253,10 +256,12 @@ def _parted(
     return driver, [each.as_sql() for each in own], rest
 
 
-def _among_the_first(walked: sa.Select[Any], rest: Sequence[Condition]) -> sa.Select[Any]:
+def _among_the_first(
+    walked: sa.Select[Any], rest: Sequence[Condition], dialect: str
+) -> sa.Select[Any]:
     """Return the rows of a walk as a query, of its first ``most`` those that filters leave."""
     if not rest:
-        return walked.limit(WANTED)
+        return walked.limit(WANTED if dialect == "sqlite" else WANTED_IN_WRITING)
     named = sorted({each.column.attribute for each in rest})
     wanted = [I[name].label(f"of_{name}") for name in named]
     inner = walked.add_columns(*wanted).limit(MOST).subquery()

@@ -151,6 +151,13 @@ class Query:
         """The filters that could be read, as SQL."""
         return [each.as_sql() for each in self.given]
 
+    @property
+    def is_by_values(self) -> bool:
+        """Whether each filter is for one value: a range or a part of a text may be of few rows
+        or of nearly all.
+        """
+        return all(each.sign == "=" for each in self.given)
+
     def form(self) -> Form:
         """Return the query without its values."""
         columns = tuple(self.columns)
