@@ -277,9 +277,7 @@ def test_a_grid_that_was_read_keeps_what_postgresql_has_prepared(
             assert admin.get(f"{GRID}{query}").status_code == 200
     if database == "postgresql":
         with store.app.app_context(), engine().connect() as connection:
-            kept = sa.text(
-                "select statement, generic_plans from pg_prepared_statements"
-            )
+            kept = sa.text("select statement, generic_plans from pg_prepared_statements")
             found = connection.execute(kept).all()
         assert any("invitations_alarm" in each.statement for each in found)
         by_dates = [each for each in found if "sent_at >=" in each.statement]
