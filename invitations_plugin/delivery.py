@@ -29,7 +29,7 @@ from .endings import Taken
 from .lifecycle import Changed
 from .line import Line
 from .outbox import ClaimLost, Entry
-from .settings import forget
+from .settings import Settings, forget
 from .smtp import (
     Ambiguous,
     Broken,
@@ -159,19 +159,28 @@ def _batch_size() -> int:
     mail_templates.forget()
     settings = settings_of(store_view(""))
     circuit.look(session())
-    if settings.hold_outbox or not settings.enabled:
+    if not _is_on(settings):
         return 0
     recovery.recover(never_twice=settings.never_twice)
     return settings.batch_size
 
 
+def _is_on(settings: Settings) -> bool:
+    return settings.enabled and not settings.hold_outbox
+
+
 def _deliver_batch(
     entries: Sequence[Entry], report: Report, stop: Callable[[], bool], line: Line
 ) -> None:
-    """Send claimed rows, on a new connection whenever one breaks; give back the rest."""
+    """Send claimed rows, on a new connection whenever one breaks; give back the rest.
+
+    All of them, where mail was switched off or held between the last look and the claim.
+    """
     first = entries[0]
     batch = _Batch(list(entries), first.claim, first.lease_until, report, stop)
     forget()  # a setting changed before a mail was queued holds for it
+    if not _is_on(settings_of(store_view(""))):
+        return atomically(lambda: outbox.release(session(), entries))
     in_hand.take(batch.claim)
     try:
         while batch.left and not stop():

@@ -10,11 +10,12 @@ import pytest
 import sqlalchemy as sa
 from jinja2 import ChoiceLoader, DictLoader
 
+from invitations_plugin import outbox
 from invitations_plugin.models import SettingOverride
 from invitations_plugin.settings import SPECS, Settings
 from sample_store.models import Customer
 
-from .support.outbox import many, queue, recipients, wait_for
+from .support.outbox import in_threads, many, queue, recipients, wait_for
 from .support.pages import Page
 from .support.processes import flask_worker
 from .support.rows import ago, one
@@ -249,6 +250,29 @@ def test_switched_off_the_grid_says_so_and_refuses_nothing_that_it_offers(
     store.setting("enabled", True)
     store.deliver()
     assert recipients(sink) == [BEN]
+
+
+@pytest.mark.parametrize(("name", "value"), [("enabled", False), ("hold_outbox", True)])
+def test_what_is_queued_right_after_mail_was_stopped_waits(
+    store: Store, sink: Sink, monkeypatch: pytest.MonkeyPatch, name: str, value: bool
+) -> None:
+    """Also where a worker has just looked, and takes what is due a moment later."""
+    claim = outbox.claim
+
+    def stop_and_queue() -> None:
+        store.setting(name, value)
+        queue(store, ANNA)
+
+    def claim_late(*given: int, **more: bool) -> list[outbox.Entry]:
+        in_threads(stop_and_queue, 1)
+        monkeypatch.undo()
+        return claim(*given, **more)
+
+    monkeypatch.setattr(outbox, "claim", claim_late)
+    assert store.deliver().handled == 0
+    assert sink.mails == []
+    store.setting(name, not value)
+    assert store.deliver().sent == 1
 
 
 def test_a_running_worker_keeps_mail_while_it_is_off_and_sends_it_then(
