@@ -26,6 +26,7 @@ PATIENCE = 8.0  # seconds that a request waits for its turn before it answers 50
 PASSING_STATES = {"40001", "40P01", "55P03"}  # serialization, deadlock, lock not available
 CANCELED: Final = "57014"  # PostgreSQL's state of a statement that was stopped
 KEPT: Final = "_invitations_connection"
+FLUSHED: Final = "invitations_flushed"
 ONLY_READS: Final = "_invitations_only_reads"
 _keeping = Lock()
 _coming: Final[list[sa.Pool]] = []  # the pool of each connection that is about to be kept
@@ -62,7 +63,11 @@ def let_go(error: BaseException | None = None) -> None:
 
 
 def _is_clean(used: Session) -> bool:
-    return not (used.new or used.dirty or used.deleted)
+    return not (used.new or used.dirty or used.deleted or FLUSHED in used.info)
+
+
+def _note_flush(used: Session, context: object) -> None:
+    used.info[FLUSHED] = True
 
 
 def end_reading_by_commit() -> None:
@@ -70,7 +75,7 @@ def end_reading_by_commit() -> None:
 
     At each ROLLBACK psycopg forgets which statements come again, and PostgreSQL has to read and
     plan them anew. Those that are for a few rows or for nearly all want :func:`planning`. What
-    somebody changed and did not flush is left alone, and so not committed.
+    the store changed in its session and did not commit is not committed.
     """
     setattr(g, ONLY_READS, True)
 
@@ -144,6 +149,7 @@ def keep_on_bind(scoped: scoped_session[Session]) -> None:
     """
     if not sa.event.contains(scoped, "do_orm_execute", _choose_engine):
         sa.event.listen(scoped, "do_orm_execute", _choose_engine)
+        sa.event.listen(scoped, "after_flush", _note_flush)
 
 
 def _choose_engine(asked: ORMExecuteState) -> None:

@@ -285,13 +285,16 @@ def test_a_grid_that_was_read_keeps_what_postgresql_has_prepared(
         assert not any(each.generic_plans for each in by_dates)
 
 
+@pytest.mark.parametrize("is_flushed", [False, True])
 def test_what_the_store_left_unsaved_while_the_grid_was_shown_stays_unsaved(
-    store: Store, admin: Visitor
+    store: Store, admin: Visitor, is_flushed: bool
 ) -> None:
     def change(app: Flask, **more: object) -> None:
         customer = session().scalars(sa.select(Customer)).first()
         assert customer is not None
         customer.name = "Changed"
+        if is_flushed:
+            session().flush()
 
     with template_rendered.connected_to(change, store.app):
         assert admin.get(GRID).status_code == 200
