@@ -12,6 +12,7 @@ from tempfile import TemporaryDirectory
 import sqlalchemy as sa
 
 from invitations_plugin import delivery
+from invitations_plugin.clerk import Clerk
 from invitations_plugin.models import Invitation, MailState
 from tests.support.outbox import in_threads, queue
 from tests.support.stores import Store
@@ -36,7 +37,7 @@ TURN = {NEAR: 200, FAR: 50}  # mails a worker, who takes 50 at a time
 SHORT_TURN = {NEAR: 50, FAR: 10}  # the peers need longer for each
 LONGEST = 4.0  # seconds that one contender may take at one job
 OURS, LIMIT = "ours, {} connection{}", "limit, {} connection{}"
-THREADS = "ours, 4 connections of one process"
+PROCESSES = "ours, 4 connections of 4 processes"
 JOINED = "limit, 1 connection, one commit a mail"
 FLASK_EACH, FLASK_KEPT = "Flask-Mail, a connection each", "Flask-Mail, one connection"
 DJANGO = "django-invitations"
@@ -49,9 +50,8 @@ its own; all take turns in an order that changes each round. Every commit waits 
 
 - *ours*: what waits in the outbox is claimed, checked, written, sent and noted by the delivery,
   each mail's states committed: claimed, sending, sent with its history. Several connections are
-  several processes, as `flask invitations worker --processes 4` makes them, told to deliver at once
-  and measured until the last of them is done; those *of one process* are threads, as `--threads 4`
-  makes them.
+  threads, as `flask invitations worker --threads 4` makes them, told to deliver at once and
+  measured until the last of them is done; those *of 4 processes* are as `--processes 4` makes them.
 - *limit*: the same states, each committed by plain SQL, for messages that were built before, and
   smtplib on a connection that stays; it checks nothing. Several connections are threads. With *one
   commit a mail* the end of each is committed with the beginning of the next, as ours are.
@@ -101,12 +101,12 @@ SHORT = (
 def _contenders(places: Places, ports: dict[str, int]) -> Iterator[Contender]:
     folder = str(places.folder)
     for workers in WORKERS:
-        for pattern, make in ((OURS, ours if workers == 1 else our_processes), (LIMIT, limit)):
+        for pattern, make in ((OURS, ours), (LIMIT, limit)):
             mails = {job: number * workers for job, number in TURN.items()}
             name, turn = named(pattern, workers), Turn(mails, workers, ports)
             yield Contender(name, make, (places.url(name), folder, turn))
-    threads = Turn({job: number * 4 for job, number in TURN.items()}, 4, ports)
-    yield Contender(THREADS, ours, (places.url(THREADS), folder, threads))
+    many = Turn({job: number * 4 for job, number in TURN.items()}, 4, ports)
+    yield Contender(PROCESSES, our_processes, (places.url(PROCESSES), folder, many))
     yield Contender(JOINED, limit, (places.url(JOINED), folder, Turn(TURN, 1, ports), True))
     turn = Turn(SHORT_TURN, 1, ports)
     yield Contender(FLASK_EACH, flask_mail_alone, (turn, False))
@@ -157,12 +157,12 @@ def our_processes(url: str, folder: str, turn: Turn) -> Iterator[Callable[[str],
 @contextmanager
 def _deliverer(url: str, folder: str, ports: dict[str, int]) -> Iterator[Callable[[str], float]]:
     """A worker that waits to be told."""
-    with _our_store(url, folder) as store:
+    with _our_store(url, folder) as store, closing(Clerk()) as clerk:
 
         def once(job: str) -> float:
             store.app.config["MAIL_PORT"] = ports[job]
             with store.app.app_context():
-                return seconds_each(delivery.deliver, 1)
+                return seconds_each(partial(delivery.deliver, clerk=clerk), 1)
 
         yield once
 
@@ -174,7 +174,7 @@ def _check(places: Places) -> None:
     """
     query = sa.select(sa.func.count()).where(Invitation.mail_state != MailState.DELIVERED)
     for name in (
-        THREADS,
+        PROCESSES,
         JOINED,
         *(named(each, workers) for each in (OURS, LIMIT) for workers in WORKERS),
     ):

@@ -7,13 +7,12 @@ import random
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from threading import Lock
 from typing import Any, Final, TypeVar
 
 import sqlalchemy as sa
 from flask import current_app, g
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.orm import ORMExecuteState, Session, scoped_session
 from sqlalchemy.sql import visitors
 
@@ -25,11 +24,8 @@ Runner = Session | sa.Connection  # what runs statements of ours, within one tra
 PATIENCE = 8.0  # seconds that a request waits for its turn before it answers 503
 PASSING_STATES = {"40001", "40P01", "55P03"}  # serialization, deadlock, lock not available
 CANCELED: Final = "57014"  # PostgreSQL's state of a statement that was stopped
-KEPT: Final = "_invitations_connection"
 FLUSHED: Final = "invitations_flushed"
 ONLY_READS: Final = "_invitations_only_reads"
-_keeping = Lock()
-_coming: Final[list[sa.Pool]] = []  # the pool of each connection that is about to be kept
 STEPS: Final = 10_000  # of SQLite's machine between two looks at the clock: about a millisecond
 
 
@@ -84,61 +80,8 @@ def our_connection() -> sa.Connection:
     """Return what :func:`session` runs our statements over, in the same transaction.
 
     For those that run for every mail: the session's own way to it takes half as long again.
-    A new transaction runs over the connection that is kept, if there is one for transactions.
     """
-    used = session()
-    kept = None if used.in_transaction() or is_postgresql() else kept_connection()
-    return used.connection(bind_arguments={"bind": kept or engine()})
-
-
-def keep_connection() -> None:
-    """Keep a connection for the next transactions, until :func:`let_go_of_connection`.
-
-    On PostgreSQL each statement over it is a transaction: to begin and to commit one costs a
-    round trip each, and a mail needs no more than a statement.
-
-    Asking the pool for each takes as long as some statements: it tries what it hands out. What
-    is kept may be broken, so what runs over it must be fit to run again over another one. One of
-    a pool's own is always left, for others want connections as well.
-    """
-    if KEPT in g:
-        return
-    pool = engine().pool
-    if not isinstance(pool, sa.pool.QueuePool):
-        return
-    with _keeping:  # of two who see the last but one, one takes it
-        if pool.checkedout() + _coming.count(pool) >= pool.size() - 1:
-            return
-        _coming.append(pool)
-    try:  # nobody waits for this one: a database that is away may take its time
-        kept = engine().connect()
-        if is_postgresql():
-            kept.execution_options(isolation_level="AUTOCOMMIT")
-        setattr(g, KEPT, kept)
-    finally:
-        _coming.remove(pool)
-
-
-def is_kept(connection: sa.Connection) -> bool:
-    """Return whether a connection is the one that is kept."""
-    return connection is kept_connection()
-
-
-def kept_connection() -> sa.Connection | None:
-    """Return the connection that is kept, None where there is none."""
-    found: sa.Connection | None = g.get(KEPT)
-    return found
-
-
-def let_go_of_connection() -> None:
-    """Give back what was kept: who else wants a connection need not wait for this one.
-
-    One that is broken is in nobody's way: a mail that left is still to be noted after this.
-    """
-    kept = g.pop(KEPT, None)
-    if kept is not None:
-        with suppress(SQLAlchemyError):
-            kept.close()
+    return session().connection(bind_arguments={"bind": engine()})
 
 
 def keep_on_bind(scoped: scoped_session[Session]) -> None:

@@ -15,16 +15,9 @@ from sqlalchemy.orm import Session
 
 from . import circuit, endings, in_hand, mail_templates, outbox, recovery
 from .beginning import Begun, Known, NotNow, Prepared, begin, prepare
+from .clerk import Clerk
 from .clock import now
-from .database import (
-    Busy,
-    atomically,
-    committed,
-    keep_connection,
-    let_go_of_connection,
-    our_connection,
-    session,
-)
+from .database import Busy, atomically, committed, our_connection, session
 from .endings import Taken
 from .lifecycle import Changed
 from .line import Line
@@ -42,7 +35,7 @@ from .smtp import (
 )
 from .state import settings_of, store_view
 from .text import without_addresses
-from .turnover import turn_over
+from .turnover import asked
 
 log = logging.getLogger(__name__)
 
@@ -74,33 +67,45 @@ class Report:
         return self.handled - self.unasked
 
 
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """What a run tells of, what ends it, and what it sends over and notes by."""
+
+    report: Report
+    stop: Callable[[], bool]
+    line: Line
+    clerk: Clerk
+
+
 @dataclass(slots=True)
 class _Batch:
     """What was claimed together; ``taken`` is the mail before, whose end is not noted yet, and
-    ``prepared`` the next one, made while the server took that.
+    ``made`` has the next ones by the ids of their entries, as far as they are made.
     """
 
     left: list[Entry]
     claim: str
     kept_until: datetime
-    report: Report
-    stop: Callable[[], bool]
+    run: _Run
     known: Known = field(default_factory=Known)
     taken: Taken | None = None
-    prepared: Prepared | None = None
+    made: dict[int, Prepared | None] = field(default_factory=dict)
 
-    def prepare(self) -> None:
-        """Make the next mail, if it can be made; what is wrong with it shows when it is begun."""
-        self.prepared = None
-        with suppress(Exception):
-            if self.left:
-                self.prepared = committed(lambda: prepare(self.left[0], self.known))
+    def prepare(self, place: int = 0) -> None:
+        """Make a mail of those that are left, if it can be made; what is wrong with it shows
+        when it is begun.
+        """
+        entry = self.left[place] if place < len(self.left) else None
+        if entry is not None and entry.id not in self.made:
+            with suppress(Exception):
+                self.made[entry.id] = committed(lambda: prepare(entry, self.known))
 
 
 def deliver(
     limit: int | None = None,
     stop: Callable[[], bool] = lambda: False,
     line: Line | None = None,
+    clerk: Clerk | None = None,
 ) -> Report:
     """Send what is due, batch after batch, until nothing is left or the server is away.
 
@@ -110,34 +115,40 @@ def deliver(
     :param stop: asked before each message; true ends the run and gives back the rest.
     :param line: the caller's own to the mail server, kept for its next run; without it the
         connection ends with this one.
+    :param clerk: of all senders of this process, likewise.
     """
     report = Report()
-    with nullcontext(line) if line is not None else closing(Line()) as used:
+    with (
+        nullcontext(line) if line is not None else closing(Line()) as used,
+        nullcontext(clerk) if clerk is not None else closing(Clerk()) as helper,
+    ):
+        run = _Run(report, stop, used, helper)
         while report.unreachable is None and not stop():
             used.most = size = _batch_size()
             most = size if limit is None else min(size, limit - report.handled)
             send = _deliver_shut if circuit.seen().is_shut else _deliver_next
-            if not send(most, report, stop, used):
+            if not send(most, run):
                 break
         used.rest()
     return report
 
 
-def _deliver_next(most: int, report: Report, stop: Callable[[], bool], line: Line) -> bool:
+def _deliver_next(most: int, run: _Run) -> bool:
     """Send the next batch; return whether there was any."""
     entries = outbox.claim(most)
     if entries:
-        _deliver_batch(entries, report, stop, line)
+        _deliver_batch(entries, run)
     return bool(entries)
 
 
-def _deliver_shut(most: int, report: Report, stop: Callable[[], bool], line: Line) -> bool:
+def _deliver_shut(most: int, run: _Run) -> bool:
     """Send what may leave while the server is left alone: notices, and when it is time one
     mail to try it. Return whether there was any.
     """
+    report = run.report
     told = outbox.claim(most, notices=True)  # staff's own server may be another one
     if told:
-        _deliver_batch(told, report, stop, line)
+        _deliver_batch(told, run)
         return True
     probe = outbox.claim(min(most, 1), notices=False)
     if not probe:
@@ -147,7 +158,7 @@ def _deliver_shut(most: int, report: Report, stop: Callable[[], bool], line: Lin
         report.unreachable = circuit.seen().text
         return False
     asked = report.asked
-    _deliver_batch(probe, report, stop, line)
+    _deliver_batch(probe, run)
     if report.asked == asked:  # closed meanwhile, or the run was stopped: the next one may try
         atomically(lambda: circuit.probe_now(session()))
     return True
@@ -169,25 +180,23 @@ def _is_on(settings: Settings) -> bool:
     return settings.enabled and not settings.hold_outbox
 
 
-def _deliver_batch(
-    entries: Sequence[Entry], report: Report, stop: Callable[[], bool], line: Line
-) -> None:
+def _deliver_batch(entries: Sequence[Entry], run: _Run) -> None:
     """Send claimed rows, on a new connection whenever one breaks; give back the rest.
 
     All of them, where mail was switched off or held between the last look and the claim.
     """
     first = entries[0]
-    batch = _Batch(list(entries), first.claim, first.lease_until, report, stop)
+    batch = _Batch(list(entries), first.claim, first.lease_until, run)
     forget()  # a setting changed before a mail was queued holds for it
     if not _is_on(settings_of(store_view(""))):
         return atomically(lambda: outbox.release(session(), entries))
     in_hand.take(batch.claim)
     try:
-        while batch.left and not stop():
-            with line.connection() as connection:
+        while batch.left and not run.stop():
+            with run.line.connection() as connection:
                 _use_connection(connection, batch)
     except Unreachable as error:
-        report.unreachable = str(error)
+        run.report.unreachable = str(error)
         log.warning("The mail server is away: %s", without_addresses(str(error)))
     finally:
         try:
@@ -199,16 +208,14 @@ def _deliver_batch(
 def _use_connection(connection: Connection, batch: _Batch) -> None:
     """Send until nothing is left or the connection is of no more use."""
     batch.known.ask(batch.left)
-    if batch.prepared is None:  # before the database is held for it
-        batch.prepare()
+    batch.prepare()  # before the database is held for it
     try:
-        while batch.left and connection.is_open and not batch.stop():
+        while batch.left and connection.is_open and not batch.run.stop():
             _keep_alive(batch)
             if not _send_next(connection, batch):
                 break
     finally:
         _settle(batch)
-        let_go_of_connection()
 
 
 def _keep_alive(batch: _Batch) -> None:
@@ -224,10 +231,11 @@ def _send_next(connection: Connection, batch: _Batch) -> bool:
     An entry leaves ``left`` before it is sent: should this worker fail from here on, its
     row must not be given back as untouched.
     """
-    begun = _go_on(batch)
-    entry, report = batch.left.pop(0), batch.report
+    prepared = batch.made.pop(batch.left[0].id, None)
+    begun = _go_on(batch, prepared)
+    entry, report = batch.left.pop(0), batch.run.report
     try:
-        _deliver_one(connection, entry, begun, batch)
+        _deliver_one(connection, entry, prepared, begun, batch)
     except Broken as error:
         # A server may take so many a connection; one that fell silent is not asked again.
         if connection.num_emails and not error.hung:
@@ -243,27 +251,23 @@ def _send_next(connection: Connection, batch: _Batch) -> bool:
     return True
 
 
-def _go_on(batch: _Batch) -> Begun | NotNow | None:
+def _go_on(batch: _Batch, prepared: Prepared | None) -> Begun | None:
     """Note the end of the mail before and begin the next one in one transaction.
 
     Returns None where that cannot be: then the end stands alone, and the next one, with
     whatever is wrong with it, is begun by itself.
     """
-    taken, next_one, begun = batch.taken, batch.left[0], None
-    if taken is None or not endings.is_plain():
-        let_go_of_connection()
-        _settle(batch)
-        return None
-
+    taken, begun = batch.taken, None
+    both = asked(taken, batch.left[0], prepared) if taken is not None else None
     try:
-        with suppress(Exception):
-            keep_connection()
-            is_noted, begun = turn_over(taken, next_one, batch.known, batch.prepared)
-            batch.taken = None if is_noted else taken
+        if both is not None and endings.is_plain():
+            with suppress(Exception):
+                meanwhile = partial(batch.prepare, 1)
+                is_noted, is_begun = batch.run.clerk.turn_over(both.given, meanwhile)
+                batch.taken = None if is_noted else taken
+                begun = both.begun if is_begun else None
     finally:
         _settle(batch)
-    if begun is None:
-        let_go_of_connection()
     return begun
 
 
@@ -271,21 +275,24 @@ def _settle(batch: _Batch) -> None:
     """Note the end of the mail before, if that is still to be done."""
     taken, batch.taken = batch.taken, None
     if taken is not None:
-        let_go_of_connection()
         endings.settle(taken)
 
 
 def _deliver_one(
-    connection: Connection, entry: Entry, begun: Begun | NotNow | None, batch: _Batch
+    connection: Connection,
+    entry: Entry,
+    prepared: Prepared | None,
+    begun: Begun | NotNow | None,
+    batch: _Batch,
 ) -> None:
     """Send one row; whatever is wrong with it stays its own.
 
     :param begun: what its beginning came to, None where it is not begun.
     """
-    report = batch.report
+    report = batch.run.report
     try:
         if begun is None:
-            begun = atomically(lambda: begin(our_connection(), entry, batch.known, batch.prepared))
+            begun = atomically(lambda: begin(our_connection(), entry, batch.known, prepared))
         if isinstance(begun, Begun):
             answer = connection.deliver(begun.message, begun.until, batch.prepare)
             batch.taken = Taken(begun, answer)
@@ -352,7 +359,6 @@ def _doubt(
 
 def _finish(entry: Entry, step: Callable[[Session, Entry, str], T], error: str) -> T | None:
     """Note how a try ended, unless another worker has the row by now."""
-    let_go_of_connection()
     if entry.payload is not None:  # a notice has no history that would tell
         log.warning("%s did not leave: %s", entry.name, without_addresses(error))
     try:

@@ -19,7 +19,6 @@ from .mailboxes import ANY_NUMBER, asked_of, turn_for
 from .models import Invitation
 from .outbox import Entry
 from .settings import Settings
-from .straight import straight
 from .turns import take_turn
 
 COLUMNS: Final = Invitation.__table__.c.keys()
@@ -74,7 +73,7 @@ def mark_as_read(db: Runner, entry: Entry, row: Invitation, settings: Settings) 
 
     :raises ClaimLost: when this worker's claim is not the row's any more.
     """
-    db, (until, lasting) = straight(db), lease()
+    until, lasting = lease()
     given = marked(row, settings)
     if not is_postgresql():  # but SQLite: nobody else writes from here on
         if not outbox.changes(db, outbox_sql.MARK_AS_READ, given):

@@ -82,26 +82,44 @@ KEEP: Final = (
 
 CLOSE: Final = sa.delete(_MAIL).where(_MINE)  # type: ignore[arg-type]
 
-_SEEN: Final = sa.select(_ROW.c.id).where(IS_AS_SEEN).with_for_update(key_share=True).cte("seen")
-_CLOSED: Final = CLOSE.where(_is_there(_SEEN)).returning(_MAIL.c.id).cte("closed")
-_MOVED: Final = (
-    MOVE.where(_is_there(_CLOSED))
-    .values({name: sa.bindparam(f"new_{name}", type_=_ROW.c[name].type) for name in AS_SENT})
-    .returning(_ROW.c.id)
-    .cte("moved")
+MOVE_AS_SENT: Final = MOVE.values(
+    {name: sa.bindparam(f"new_{name}", type_=_ROW.c[name].type) for name in AS_SENT}
 )
-_SAID: Final = [sa.bindparam(f"said_{name}", type_=_NOTE.c[name].type) for name in NOTED]
-_NOTED: Final = NOTE.from_select(NOTED, sa.select(*_SAID).select_from(_MOVED)).cte("noted")
-SENT: Final = sa.select(_is_there(_MOVED)).add_cte(_NOTED)
+_SAID: Final = {name: sa.bindparam(f"said_{name}", type_=_NOTE.c[name].type) for name in NOTED}
+NOTE_AS_SENT: Final = NOTE.values(_SAID)
+
+
+def _sent(*, waits: bool) -> tuple[sa.CTE, sa.CTE]:
+    """Return the end of a mail: its invitation that moved, and its history."""
+    held = sa.select(_ROW.c.id).where(IS_AS_SEEN)
+    seen = held.with_for_update(key_share=True, skip_locked=not waits).cte("seen")
+    closed = CLOSE.where(_is_there(seen)).returning(_MAIL.c.id).cte("closed")
+    moved = MOVE_AS_SENT.where(_is_there(closed)).returning(_ROW.c.id).cte("moved")
+    said = sa.select(*_SAID.values()).select_from(moved)
+    return moved, NOTE.from_select(NOTED, said).cte("noted")
+
+
+def _at_once() -> Any:
+    moved, noted = _sent(waits=True)
+    return sa.select(_is_there(moved)).add_cte(noted)
+
+
+SENT: Final = _at_once()
 """The end of a mail that the server took in one statement, as PostgreSQL can: whether all of it
 was done. Nothing was, where the row is not this worker's or its invitation not as it was read.
 """
 
-_MAY_FOLLOW: Final = _MAY_LEAVE.where(
-    _is_there(_MOVED), sa.or_(~IS_LIMITED, is_taken_as_seen(sa.and_(IS_LIMITED, _is_there(_MOVED))))
-)
-_MARKED: Final = _mark_both(_MAY_FOLLOW).returning(_ROW.c.id).cte("marked")
-SENT_AND_MARKED: Final = sa.select(_is_there(_MOVED), _is_there(_MARKED)).add_cte(_NOTED)
-"""That, the turn of the next one's mailbox and :data:`MARK_BOTH` in one statement, which is a
-transaction: whether the one ended, and whether the next one began.
+
+def _with_the_next() -> Any:
+    moved, noted = _sent(waits=False)
+    is_done = _is_there(moved)
+    has_turn = sa.or_(~IS_LIMITED, is_taken_as_seen(sa.and_(IS_LIMITED, is_done)))
+    marked = _mark_both(_MAY_LEAVE.where(is_done, has_turn)).returning(_ROW.c.id).cte("marked")
+    return sa.select(is_done, _is_there(marked)).add_cte(noted)
+
+
+SENT_AND_MARKED: Final = _with_the_next()
+"""That, the turn of the next one's mailbox and :data:`MARK_BOTH` in one statement: whether the
+one ended, and whether the next one began. Several may be one transaction, so it waits for nobody
+who holds the invitation.
 """

@@ -21,7 +21,6 @@ from .lifecycle import (
 from .marking import read
 from .models import Invitation, MailState
 from .outbox import Entry
-from .straight import straight
 
 CLOSED = "closed while it left"
 
@@ -34,7 +33,7 @@ def sent(db: Runner, entry: Entry, row: Invitation | None, answer: str) -> None:
     """
     if row is None:
         outbox.close(db, entry)
-    elif not (_at_once if is_postgresql() else _step_by_step)(straight(db), entry, row, answer):
+    elif not (_at_once if is_postgresql() else _step_by_step)(db, entry, row, answer):
         # Held from here on: staff who edit it in this very moment would make the mail look
         # like one that left a closed invitation.
         changed = read(db, row.id)

@@ -1,4 +1,4 @@
-"""Our statements over a connection that is kept, straight to the driver.
+"""Statements that each mail needs, straight to the driver.
 
 On its way through the library each takes as long as the database needs for it, because the
 library looks at it anew. Here it is compiled once, for all mails.
@@ -7,17 +7,15 @@ library looks at it anew. Here it is compiled once, for all mails.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, cast
+from typing import Any
 
 import sqlalchemy as sa
 
-from .database import Runner, is_kept
-
 MOST = 64  # statements that are kept ready; there are some ten
-KEY = "invitations_straight"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,51 +35,63 @@ class _Ready:
         return made if self.places is None else [made[name] for name in self.places]
 
 
-class _Straight:
-    """Runs statements over a connection; what it returns is the driver's own cursor."""
+class Straight:
+    """Runs statements over a connection; what it returns is the driver's own cursor.
+
+    Its errors are the driver's own, too.
+    """
 
     def __init__(self, connection: sa.Connection) -> None:
-        self._dialect, self._cursor = connection.dialect, _cursor_of(connection)
+        self._dialect = connection.dialect
+        self._driver_s: Any = connection.connection.dbapi_connection
 
     def execute(self, statement: Any, values: Mapping[str, Any]) -> Any:
         """Run a statement that stays the same from mail to mail."""
-        ready = _ready(statement, self._dialect, tuple(values))
-        self._cursor.execute(ready.text, ready.given(values))
-        return self._cursor
+        ready = _ready(statement, self._dialect)
+        cursor = self._cursor()
+        cursor.execute(ready.text, ready.given(values))
+        return cursor
+
+    def changes(self, statement: Any, values: Mapping[str, Any]) -> bool:
+        """Run a statement; return whether it changed its one row."""
+        return bool(self.execute(statement, values).rowcount == 1)
+
+    def first_of_each(self, statement: Any, values: Sequence[Mapping[str, Any]]) -> Sequence[Any]:
+        """Run a statement several times in one transaction, over a connection that commits by
+        itself; return what each finds.
+        """
+        together = self._driver_s.pipeline() if len(values) > 1 else nullcontext()
+        with together:  # which is one transaction, and one round trip
+            cursors = [self.execute(statement, each) for each in values]
+        return [each.fetchone() for each in cursors]
+
+    def _cursor(self) -> Any:
+        """Return a cursor of the driver's, of psycopg one that takes a statement as it stands: to
+        translate names of parameters takes it longer than to send a statement as long as ours.
+        """
+        if not _is_psycopg(self._dialect):
+            return self._driver_s.cursor()
+        from psycopg import RawCursor  # only where it is the driver
+
+        return RawCursor(self._driver_s)
 
 
-def straight(db: Runner) -> Runner:
-    """Return what runs statements over a kept connection faster; otherwise what was given.
+def has_pipelines(dialect: sa.Dialect) -> bool:
+    """Return whether the driver sends several statements of one transaction in one go."""
+    if not _is_psycopg(dialect):
+        return False
+    from psycopg import Pipeline
 
-    Its errors are the driver's own: what fails over a kept connection is done again over
-    another one, whatever the fault was.
-    """
-    if not (isinstance(db, sa.Connection) and is_kept(db)):
-        return db
-    if KEY not in db.info:  # which lasts as long as the driver's connection
-        db.info[KEY] = _Straight(db)
-    return cast(Runner, db.info[KEY])
+    return Pipeline.is_supported()
 
 
 def _is_psycopg(dialect: sa.Dialect) -> bool:
     return dialect.driver == "psycopg"
 
 
-def _cursor_of(connection: sa.Connection) -> Any:
-    """Return a cursor of the driver's, of psycopg one that takes a statement as it stands: to
-    translate names of parameters takes it longer than to send a statement as long as ours.
-    """
-    driver_s: Any = connection.connection.dbapi_connection
-    if not _is_psycopg(connection.dialect):
-        return driver_s.cursor()
-    from psycopg import RawCursor  # only where it is the driver
-
-    return RawCursor(driver_s)
-
-
 @lru_cache(maxsize=MOST)
-def _ready(statement: Any, dialect: sa.Dialect, names: tuple[str, ...]) -> _Ready:
-    compiled = statement.compile(dialect=dialect, column_keys=list(names))
+def _ready(statement: Any, dialect: sa.Dialect) -> _Ready:
+    compiled = statement.compile(dialect=dialect, column_keys=[])
     binds: dict[str, Any] = compiled.binds
     made_by = {name: _maker(each.type, dialect) for name, each in binds.items()}
     text: Any = str(compiled)

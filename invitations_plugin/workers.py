@@ -17,6 +17,7 @@ from queue import Empty, SimpleQueue
 from flask import Flask
 
 from . import alarms, delivery, exports, heartbeat, in_hand, jobs, searchable
+from .clerk import Clerk
 from .database import atomically, session
 from .heartbeat import Heart
 from .lifecycle import expire_due
@@ -46,11 +47,13 @@ OURS = {"mapper": Invitation}
 class Sender:
     """Sends mail over a line of its own, look after look, until it is told to stop.
 
+    :param clerk: notes what it sent, with what others of this process did.
     :param kind: what it is called among the workers.
     """
 
-    def __init__(self, app: Flask, kind: str = heartbeat.WORKER) -> None:
+    def __init__(self, app: Flask, clerk: Clerk, kind: str = heartbeat.WORKER) -> None:
         self.app = app
+        self._clerk = clerk
         self.heart = Heart(kind)
         self.stop_asked = False
         # An Event would lock up when a signal's handler sets what the handled code waits for.
@@ -116,7 +119,7 @@ class Sender:
     def _send(self, is_over: Callable[[], bool]) -> None:
         """Send, unless the server was away a moment ago."""
         if time.monotonic() >= self._next_mail:
-            report = delivery.deliver(stop=is_over, line=self._line)
+            report = delivery.deliver(None, is_over, self._line, self._clerk)
             self.heart.beat(report)
             self._rest = min(max(2 * self._rest, PAUSE), LONGEST_PAUSE) if report.unreachable else 0
             self._next_mail = time.monotonic() + self._rest
@@ -141,10 +144,10 @@ class Clock(Sender):
     """
 
     def __init__(self, app: Flask, threads: int = 1, kind: str = heartbeat.WORKER) -> None:
-        super().__init__(app, kind)
+        super().__init__(app, Clerk(), kind)
         self._next_upkeep = 0.0
         self._next_alarm = 0.0
-        self._others = [Sender(app, kind) for _ in range(threads - 1)]
+        self._others = [Sender(app, self._clerk, kind) for _ in range(threads - 1)]
 
     def wake(self) -> None:
         """Let all of them look now."""
@@ -165,9 +168,10 @@ class Clock(Sender):
         ]
         for each in threads:
             each.start()
-        super().run()
-        for each in threads:
-            each.join()
+        with closing(self._clerk):
+            super().run()
+            for each in threads:
+                each.join()
 
     def _look(self) -> float:
         """Do what is due by turns: mass actions, mail, figures of the reports.

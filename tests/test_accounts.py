@@ -246,8 +246,9 @@ def test_no_filter_that_staff_kept_names_an_erased_inviter(any_store: Store) -> 
     with any_store.session() as db:
         views = db.scalars(sa.select(SavedView).order_by(SavedView.id)).all()
         after = [each.arguments for each in views]
-        for chosen in (Job.selection, Export.selection):
-            after += [each["filters"] for each in db.scalars(sa.select(chosen)).all()]
+        for each in (Job, Export):
+            chosen = sa.select(each.selection).order_by(each.id)
+            after += [selection["filters"] for selection in db.scalars(chosen)]
         assert [each.name for each in views] == ["By key", "2", "Mine"]
     gone = after[0]["inviter_key"]
     all_gone = dict.fromkeys(hers, gone)

@@ -19,6 +19,7 @@ from jinja2 import ChoiceLoader, DictLoader
 
 from invitations_plugin import delivery, outbox, recovery, workers
 from invitations_plugin.beginning import Known, begin
+from invitations_plugin.clerk import Clerk
 from invitations_plugin.clock import now
 from invitations_plugin.database import atomically, engine, session
 from invitations_plugin.lifecycle import THE_SYSTEM, Actor, discard
@@ -372,8 +373,9 @@ def test_a_worker_that_wakes_late_changes_nothing(
         assert delivery.deliver().sent == 3
         before = [each.version for each in store.invitations()]
         report = delivery.Report()
-        with closing(Line()) as line:
-            delivery._deliver_batch(entries, report, lambda: False, line)
+        with closing(Line()) as line, closing(Clerk()) as clerk:
+            run = delivery._Run(report, lambda: False, line, clerk)
+            delivery._deliver_batch(entries, run)
     assert (report.sent, report.skipped) == (0, 3)
     assert recipients(sink) == many(3)
     assert [each.version for each in store.invitations()] == before

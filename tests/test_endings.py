@@ -12,7 +12,8 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from invitations_plugin import people
-from invitations_plugin.database import engine, keep_connection, let_go_of_connection
+from invitations_plugin.clerk import _spare_connection
+from invitations_plugin.database import engine
 from invitations_plugin.lifecycle import Actor, discard
 from invitations_plugin.mail_models import (
     MailTemplate,
@@ -23,7 +24,7 @@ from invitations_plugin.mailboxes import turn_for
 from invitations_plugin.models import Invitation, MailState, Outbox
 from invitations_plugin.opt_outs import opt_out
 from invitations_plugin.signals import invitation_sent
-from invitations_plugin.straight import _Straight
+from invitations_plugin.straight import Straight
 from invitations_plugin.turns import take_turn
 
 from .support.outbox import in_threads, many, queue, recipients, wait_for
@@ -317,29 +318,26 @@ def test_workers_leave_others_a_connection_while_a_server_takes_its_time(
     assert max(seen) == 3
 
 
-def test_a_connection_that_takes_its_time_holds_up_no_other_worker(store: Store) -> None:
+def test_a_connection_that_takes_its_time_holds_up_no_other_clerk(store: Store, sink: Sink) -> None:
+    queue(store, *many(4))
+    with store.app.app_context():
+        used = engine()
     asked, go_on = Event(), Event()
 
-    def keep() -> None:
-        with store.app.app_context():
-            keep_connection()
-            let_go_of_connection()
-
     def wait(*given: Any) -> None:
-        asked.set()
-        assert go_on.wait(30)
+        if not asked.is_set():
+            asked.set()
+            assert go_on.wait(30)
 
-    slow, quick = Thread(target=keep), Thread(target=keep)
-    with store.app.app_context():
-        keep_connection()  # the one that is there: the next one is made
-        sa.event.listen(engine(), "do_connect", wait)
-        slow.start()
-        assert asked.wait(30)
-        let_go_of_connection()
+    slow, quick = Thread(target=_spare_connection, args=[used]), Thread(target=store.deliver)
+    used.dispose()  # the next one is made
+    sa.event.listen(used, "do_connect", wait)
+    slow.start()
+    assert asked.wait(30)
     try:
         quick.start()
         quick.join(10)
-        assert not quick.is_alive()
+        assert len(sink.mails) == 4
     finally:
         go_on.set()
         slow.join()
@@ -400,13 +398,13 @@ def test_a_mail_has_one_transaction_and_few_statements_of_its_own(
     sa.event.listen(used, "commit", lambda connection: counts[-1].update(["commits"]))
     sa.event.listen(used.pool, "checkout", lambda *given: counts[-1].update(["connections"]))
     sa.event.listen(used, "before_cursor_execute", lambda *given: counts[-1].update(["statements"]))
-    run = _Straight.execute
+    run = Straight.execute
 
-    def count(self: _Straight, *given: Any) -> Any:
+    def count(self: Straight, *given: Any) -> Any:
         counts[-1].update(["statements"])
         return run(self, *given)
 
-    monkeypatch.setattr(_Straight, "execute", count)
+    monkeypatch.setattr(Straight, "execute", count)
     for number in (10, 30):
         counts.append(Counter())
         queue(store, *(f"{number}.{each}" for each in many(number)))

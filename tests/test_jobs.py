@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -404,7 +404,7 @@ def test_mail_has_its_turn_while_a_job_runs_and_the_job_goes_on_at_once(
     fill(store, 3)
     begin(admin, "extend", **ALL)
     clock = workers.Clock(store.app)
-    with store.app.app_context():
+    with store.app.app_context(), closing(clock._clerk):
         assert clock._look() == 0.0
         assert job(store).state != "done"
         monkeypatch.setattr(workers, "TURN", 60.0)
