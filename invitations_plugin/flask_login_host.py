@@ -62,7 +62,7 @@ class FlaskLoginHost(Host):
     def _user(self) -> Any | None:
         from flask_login import current_user  # only stores with Flask-Login come here
 
-        user = current_user._get_current_object() if current_user else None
+        user = current_user._get_current_object()
         return user if user is not None and user.is_authenticated else None
 
     def is_signed_in(self) -> bool:

@@ -14,6 +14,7 @@ from markupsafe import Markup, escape
 from .addresses import keyed_hash
 from .host import Host, StoreView
 from .i18n import format_date, format_datetime, html_lang, ngettext, translator
+from .page_urls import page_url
 
 NOTICES = "invitations_notices"
 SHORT = 24  # characters of an address that needs no break
@@ -85,7 +86,7 @@ def _common(view: StoreView) -> dict[str, Any]:
         "inv_lang": html_lang(),
         "inv_base": host.base,
         "inv_layout": layout(host),
-        "inv_url": url_for,
+        "inv_url": page_url,
         "inv_csrf": generate_csrf(),
         "inv_store_name": view.store_name,
         "inv_notices": _take_notices(),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
-from flask import Response, g, request, url_for
+from flask import Response, g, request
 
 from .. import saved_views as kept
 from ..database import TooSlow, session, time_limit
@@ -21,6 +21,7 @@ from ..grid import (
 )
 from ..i18n import gettext
 from ..models import SavedView
+from ..page_urls import page_url
 from ..rendering import redirect_to, wants_fragment
 from ..settings import none_set
 from ..state import host, may, settings_of
@@ -86,8 +87,8 @@ def _page(query: Query, view: SavedView | None, seen: Glance) -> Response:
 
 def _glance_url() -> str:
     """Return where the small plots are, seen from the grid: its page has to be light."""
-    whole = url_for("invitations_admin.report_glance")
-    return whole.removeprefix(url_for("invitations_admin.grid"))
+    whole = page_url("invitations_admin.report_glance")
+    return whole.removeprefix(page_url("invitations_admin.grid"))
 
 
 def _read(query: Query, *, is_limited: bool = False) -> Page | None:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any, Final
 from urllib.parse import quote_plus
 
-from flask import g, request, url_for
+from flask import g, request
 from markupsafe import Markup
 
 from ..grid import (
@@ -29,6 +29,7 @@ from ..grid import (
 )
 from ..i18n import format_number, gettext, n_, translator
 from ..models import SavedView
+from ..page_urls import page_url
 from ..state import host, state
 from . import pages, words
 from .grid_rows import row_html
@@ -52,7 +53,7 @@ class Links:
     """Addresses of the grid and of its panels, each with the whole state in it."""
 
     def __init__(self, query: Query, endpoint: str = "grid") -> None:
-        self._path = url_for(f"invitations_admin.{endpoint}")
+        self._path = page_url(f"invitations_admin.{endpoint}")
         state = query.as_arguments()
         self._state = {name: _pair(name, text) for name, text in state.items() if text != NONE}
 
@@ -163,7 +164,7 @@ def _kept(query: Query) -> dict[str, str]:
 def _panels(links: Links) -> list[tuple[str, str]]:
     """Return the addresses of what opens above the grid, by name."""
     names = ("saved_views", "filters", "columns")
-    return [(name, links.beside(url_for(f"invitations_admin.{name}"))) for name in names]
+    return [(name, links.beside(page_url(f"invitations_admin.{name}"))) for name in names]
 
 
 def _columns(query: Query, links: Links, called: Names) -> list[dict[str, Any]]:

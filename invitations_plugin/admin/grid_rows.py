@@ -24,6 +24,7 @@ from markupsafe import Markup, escape
 from ..grid import COLUMNS, DEFAULT_COLUMNS, Kind
 from ..host import StoreView
 from ..i18n import locale, translator
+from ..page_urls import page_url
 from ..state import state
 from . import words
 from .pages import Names
@@ -108,7 +109,7 @@ def _texts() -> dict[str, Any]:
     before, _, behind = speak("Select %(id)s", id="\0").partition("\0")
     return {
         # Seen from the grid itself: a page of it has to be light.
-        "url_start": escape(start.removeprefix(url_for("invitations_admin.grid"))),
+        "url_start": escape(start.removeprefix(page_url("invitations_admin.grid"))),
         "url_end": escape(f"/{end}"),
         "select_start": escape(before),
         "select_end": escape(behind),

@@ -9,7 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 from babel.dates import format_date
-from flask import request, url_for
+from flask import request
 
 from .. import scope
 from ..bulk import ACTIONS
@@ -20,6 +20,7 @@ from ..host import Website
 from ..i18n import format_number, gettext, locale, n_, translator
 from ..lifecycle import ERASED
 from ..models import Invitation, Status
+from ..page_urls import page_url
 from ..rendering import draft_mark
 from ..state import host, may
 from . import words
@@ -113,7 +114,7 @@ def _navigation() -> list[NavItem]:
         (n_("Email Templates"), "templates", TEMPLATE_PAGES, "configure"),
     )
     return [
-        NavItem(speak(label), url_for(f"invitations_admin.{name}"), here in places)
+        NavItem(speak(label), page_url(f"invitations_admin.{name}"), here in places)
         for label, name, places, right in pages
         if may(right) and (name != "templates" or scope.websites() is None)
     ]
