@@ -86,6 +86,8 @@ class Clerk:
             while one is not None:
                 found.append(one)
                 one = self._asked.get_nowait()
+        if one is None and found:
+            self._asked.put(None)  # the end comes after these
         return found
 
 

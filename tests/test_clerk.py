@@ -69,8 +69,13 @@ def nobody_writes(store: Store) -> Iterator[Callable[[], None]]:
         connection.close()
 
 
-def together(clerk: Clerk, store: Store, given: list[Turnover]) -> list[Any]:
-    """Ask for turnovers so that all but the first wait; return what came of each."""
+def together(
+    clerk: Clerk, store: Store, given: list[Turnover], then: Callable[[], None] = lambda: None
+) -> list[Any]:
+    """Ask for turnovers so that all but the first wait; return what came of each.
+
+    :param then: done while they wait.
+    """
     found: list[Any] = [None] * len(given)
 
     def ask(place: int) -> None:
@@ -89,6 +94,7 @@ def together(clerk: Clerk, store: Store, given: list[Turnover]) -> list[Any]:
         for each in threads[1:]:
             each.start()
         wait_for(lambda: clerk._asked.qsize() == len(given) - 1)
+        then()
     for each in threads:
         each.join()
     return found
@@ -180,6 +186,21 @@ def test_it_starts_again_after_its_end(store: Store, clerk: Clerk, turnover: Mak
     for _ in range(2):
         assert clerk.turn_over(turnover().given, lambda: None) == (True, True)
         clerk.close()
+
+
+def test_it_ends_after_all_that_it_was_asked_for(
+    store: Store, clerk: Clerk, turnover: MakeTurnover
+) -> None:
+    ending = Thread(target=clerk.close)
+
+    def end() -> None:
+        ending.start()
+        wait_for(lambda: clerk._asked.qsize() == 2)
+
+    given = [turnover() for _ in range(2)]
+    assert together(clerk, store, given, end) == [(True, True)] * 2
+    ending.join(10)
+    assert not ending.is_alive()
 
 
 @pytest.mark.parametrize("size", [1, 2])
