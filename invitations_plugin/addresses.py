@@ -13,6 +13,7 @@ from email_validator import EmailNotValidError, validate_email
 MAX_LOCAL = 64
 MAX_ADDRESS = 254
 MAX_TYPED = 1000
+GMAIL = ("gmail.com", "googlemail.com")  # one mailbox, however many dots are in its name
 PLAIN_LOCAL = re.compile(r"[A-Za-z0-9_+-]+(\.[A-Za-z0-9_+-]+)*")
 
 
@@ -47,8 +48,8 @@ class Address:
         """The mailbox behind tags (and Gmail's dots), for counting what it receives."""
         local, _, domain = self.identity.rpartition("@")
         local = local.split("+", 1)[0] or local
-        if domain in ("gmail.com", "googlemail.com"):
-            return f"{local.replace('.', '')}@gmail.com"
+        if domain in GMAIL:
+            return f"{local.replace('.', '')}@{GMAIL[0]}"
         return f"{local}@{domain}"
 
 

@@ -15,6 +15,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from . import delivery, holding, jobs, migrations
 from .checks import check_mail
+from .cli_erase import erase
 from .cli_export import export
 from .database import Busy, atomically, engine, session
 from .doctor import HELD, examine, notices
@@ -51,6 +52,7 @@ class Commands(AppGroup):
 
 
 commands = Commands("invitations", help="Customer invitations.")
+commands.add_command(erase)
 commands.add_command(export)
 commands.add_command(reconcile)
 commands.add_command(rebuild_figures)

@@ -8,7 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from .erased_filters import forget_filters
+from .erased_filters import forget_filters, naming
 from .lifecycle import MOVES, SENDER, Actor, free_customer_keys, new_stand_in, note_values
 from .models import History, Invitation
 from .reports import forget_name
@@ -25,7 +25,7 @@ def forget_customer(session: Session, key: str, called: Collection[str] = ()) ->
     """
     row, gone = Invitation.__table__, new_stand_in()
     forget_name(session, key)
-    forget_filters(session, key, {*called, *_called(session, key)}, gone)
+    forget_filters(session, key, naming({*called, *_called(session, key)}), gone)
     free_customer_keys(session, [key])
     unnamed = {"inviter_key": gone, "inviter_email": None, "inviter_name": "", "message": None}
     session.execute(sa.update(row).where(row.c.inviter_key == key).values(unnamed))  # type: ignore[arg-type]

@@ -5,14 +5,14 @@ The keyed hash of the address stays, and keeps the row unique.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from .clock import now
-from .erased_filters import forget_filters
+from .erased_filters import forget_filters, naming
 from .lifecycle import NOT_LEAVING, THE_SYSTEM, new_stand_in, note_all
 from .models import IS_CLOSED_WITH_ADDRESS, History, Invitation, Outbox
 from .state import host, settings_of
@@ -36,11 +36,7 @@ def purge_due(session: Session) -> int:
         .values(**forgotten, version=column.version + 1)
         .returning(column.id)
     ).all()
-    session.execute(
-        sa.update(History.__table__)  # type: ignore[arg-type]
-        .where(History.invitation_id.in_(done), History.action.in_(SERVER_SAID))
-        .values(reason=None)
-    )
+    forget_answers(session, done)
     session.execute(
         sa.update(Outbox.__table__)  # type: ignore[arg-type]
         .where(Outbox.invitation_id.in_(done), Outbox.last_error.is_not(None))
@@ -50,6 +46,15 @@ def purge_due(session: Session) -> int:
     _forget_in_filters(session, purged)
     note_all(session, done, THE_SYSTEM, "purge", None, None)
     return len(done)
+
+
+def forget_answers(session: Session, ids: Sequence[int]) -> None:
+    """Take out of the history of some invitations what mail servers said of their mails."""
+    session.execute(
+        sa.update(History.__table__)  # type: ignore[arg-type]
+        .where(History.invitation_id.in_(ids), History.action.in_(SERVER_SAID))
+        .values(reason=None)
+    )
 
 
 def _forget_in_filters(session: Session, purged: Mapping[str, str]) -> None:
@@ -62,7 +67,7 @@ def _forget_in_filters(session: Session, purged: Mapping[str, str]) -> None:
     inviters = sa.select(row.inviter_email).where(row.inviter_email.in_(purged))
     unknown = purged.keys() - {*session.scalars(invited), *session.scalars(inviters)}
     if unknown:
-        forget_filters(session, "", unknown, new_stand_in())
+        forget_filters(session, "", naming(unknown), new_stand_in())
 
 
 def _is_over() -> sa.ColumnElement[bool]:

@@ -142,6 +142,7 @@ HISTORY = {
     "edit": n_("Edited"),
     "ask": n_("Asked for a fresh link"),
     "purge": n_("Address and message removed: their time was over"),
+    "erase": n_("Address and message removed on request"),
     "overtaken": n_("Another invitation of this address was accepted"),
     "sign_in": n_("The friend signed in to an account"),
     "wait": n_("Waits for its turn"),

@@ -1,0 +1,101 @@
+"""``flask invitations erase``: what is known of somebody who asks to be forgotten goes."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+
+import click
+from flask.cli import with_appcontext
+
+from . import forgetting
+from .addresses import Address, BadAddress, parse_address
+from .forgetting import Forgotten
+from .models import Invitation
+from .reports.models import InviterName
+
+LEFT = 3  # the exit code where the address is still named somewhere
+_OF_INVITATION = f"{Invitation.__tablename__}."
+ITS_OWN = {f"{_OF_INVITATION}{name}" for name in ("email", "message", "mail_error")}
+_AS_INVITER = ("inviter_email", "inviter_name")
+INVITERS = {f"{_OF_INVITATION}{name}" for name in _AS_INVITER}
+INVITERS |= {f"{InviterName.__tablename__}.{name}" for name in ("email", "name")}
+
+
+def _read(ctx: click.Context, param: click.Parameter, typed: str) -> Address:
+    """Return an address; what is none ends the command with exit code 2."""
+    try:
+        return parse_address(typed)
+    except BadAddress as error:
+        raise click.BadParameter("this is not one e-mail address.") from error
+
+
+@click.command()
+@click.argument("address", callback=_read)
+@click.option("--dry-run", is_flag=True, help="Only say where the address is named.")
+@click.option("--yes", is_flag=True, help="Confirm the action without prompting.")
+@with_appcontext
+def erase(address: Address, dry_run: bool, yes: bool) -> None:
+    """Forget ADDRESS and each other spelling of its mailbox, for good.
+
+    Invitations to it keep a keyed hash: who invited it cannot do so again, and an opt-out
+    holds. Those that are open end, and mail that waits does not leave. Exit code 0 when it
+    is named nowhere any more, 3 when it is: then the text says what to do before it is run
+    again. 2 for what is no address.
+    """
+    mailbox = forgetting.mailbox_of(address)
+    if dry_run:
+        _say_places(_look(mailbox))
+        click.echo(f"{forgetting.left(mailbox)} invitations to it. Nothing was changed.")
+        return
+    if not yes:
+        click.confirm("What is known of this address is removed for good. Go on?", abort=True)
+    done = forgetting.forget(mailbox)
+    places = _look(mailbox)
+    _say_done(done, is_left=bool(places))
+    if forgetting.has_account(address):
+        click.echo("The store has an account with this address: that is the store's to delete.")
+    is_leaving = forgetting.left(mailbox) > 0
+    if places or is_leaving or not done.is_sure:
+        _say_left(places, is_leaving=is_leaving, is_sure=done.is_sure)
+        raise SystemExit(LEFT)
+
+
+def _look(mailbox: forgetting.Mailbox) -> dict[str, int]:
+    number = len(forgetting.tables())
+    with click.progressbar(length=number, label="Looking for it", file=sys.stderr) as bar:
+        return forgetting.named(mailbox.spellings, bar.update)
+
+
+def _say_done(done: Forgotten, *, is_left: bool) -> None:
+    if not (done.is_something or is_left):
+        click.echo("Nothing here names this address.")
+    if done.invitations:
+        click.echo(f"{done.invitations} invitations erased, {done.were_open} of them open")
+    for number, what in (
+        (done.filters, "filters of staff that named it"),
+        (done.texts, "texts about others that named it"),
+        (done.inviters, "inviters who have no account with it any more"),
+    ):
+        if number:
+            click.echo(f"{number} {what} erased")
+
+
+def _say_places(places: Mapping[str, int]) -> None:
+    for place, number in places.items():
+        click.echo(f"- {place}: {number}")
+
+
+def _say_left(places: Mapping[str, int], *, is_leaving: bool, is_sure: bool) -> None:
+    """Say where the address is still named, and what to do about it."""
+    if places:
+        click.echo("It is still named in:")
+        _say_places(places)
+    if not is_sure:
+        click.echo("Others still write what they had begun before: run this again in a minute.")
+    if is_leaving or places.keys() & ITS_OWN:
+        click.echo("A mail to it is being handed over just now: run this again in a minute.")
+    if places.keys() & INVITERS:
+        click.echo("It is the address of a customer who invited: delete the account in the store.")
+    if places.keys() - ITS_OWN - INVITERS:
+        click.echo("What the store or its staff wrote is theirs to change. Then run this again.")
