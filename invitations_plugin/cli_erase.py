@@ -15,11 +15,9 @@ from .models import Invitation
 from .reports.models import InviterName
 
 LEFT = 3  # the exit code where the address is still named somewhere
-_OF_INVITATION = f"{Invitation.__tablename__}."
-ITS_OWN = {f"{_OF_INVITATION}{name}" for name in ("email", "message", "mail_error")}
-_AS_INVITER = ("inviter_email", "inviter_name")
-INVITERS = {f"{_OF_INVITATION}{name}" for name in _AS_INVITER}
-INVITERS |= {f"{InviterName.__tablename__}.{name}" for name in ("email", "name")}
+ITS_OWN = {f"{Invitation.__tablename__}.{name}" for name in ("email", "message", "mail_error")}
+OF_CUSTOMERS = ("inviter_email", "inviter_name", "inviter_key", "customer_key")
+NAMES = InviterName.__tablename__
 
 
 def _read(ctx: click.Context, param: click.Parameter, typed: str) -> Address:
@@ -94,8 +92,17 @@ def _say_left(places: Mapping[str, int], *, is_leaving: bool, is_sure: bool) -> 
     if not is_sure:
         click.echo("Others still write what they had begun before: run this again in a minute.")
     if is_leaving or places.keys() & ITS_OWN:
-        click.echo("A mail to it is being handed over just now: run this again in a minute.")
-    if places.keys() & INVITERS:
-        click.echo("It is the address of a customer who invited: delete the account in the store.")
-    if places.keys() - ITS_OWN - INVITERS:
-        click.echo("What the store or its staff wrote is theirs to change. Then run this again.")
+        text = "A mail to it is being handed over, or it was invited just now"
+        click.echo(f"{text}: run this again in a minute.")
+    others = places.keys() - ITS_OWN
+    of_customers = {each for each in others if _is_of_customers(each)}
+    if of_customers:
+        click.echo("It is a customer's: delete the account in the store, then run this again.")
+    if others - of_customers:
+        click.echo("What the store or its staff wrote is theirs to change; then run this again.")
+
+
+def _is_of_customers(place: str) -> bool:
+    """Return whether a column has what the store told of a customer, who goes with the account."""
+    table, _, column = place.partition(".")
+    return table == NAMES or column in OF_CUSTOMERS

@@ -135,21 +135,20 @@ def atomically(work: Callable[[], T]) -> T:
             time.sleep(random.uniform(0.01, 0.1))
 
 
-def horizon(session: Session) -> int:
-    """Return a mark: what had begun to write by now is over once :func:`is_past` says so."""
-    if not is_postgresql():
-        return 0  # SQLite has one writer at a time
-    mark = sa.func.txid_snapshot_xmax(sa.func.txid_current_snapshot(), type_=sa.BigInteger())
-    return session.connection(bind_arguments={"bind": engine()}).scalar(sa.select(mark)) or 0
+def writers_of(session: Session, table: str) -> frozenset[str]:
+    """Return which transactions have changed a table, or are about to, and are not over yet.
 
-
-def is_past(session: Session, mark: int) -> bool:
-    """Return whether nobody writes any more who began before a mark of :func:`horizon`."""
-    if not is_postgresql():
-        return True
-    oldest = sa.func.txid_snapshot_xmin(sa.func.txid_current_snapshot(), type_=sa.BigInteger())
-    found = session.connection(bind_arguments={"bind": engine()}).scalar(sa.select(oldest))
-    return (found or 0) >= mark
+    What they did is seen by nobody; SQLite has one writer, so whoever writes there sees it all.
+    """
+    connection = session.connection(bind_arguments={"bind": engine()})
+    if _is_sqlite(connection):
+        return frozenset()
+    query = sa.text(
+        "SELECT virtualtransaction FROM pg_locks WHERE locktype = 'relation' AND granted"
+        " AND relation = to_regclass(:table) AND mode = 'RowExclusiveLock'"
+        " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+    )
+    return frozenset(connection.scalars(query, {"table": table}))
 
 
 def committed(work: Callable[[], T]) -> T:

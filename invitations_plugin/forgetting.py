@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 from .addresses import Address, keyed_hash
 from .beginning import ERASED
 from .clock import now
-from .database import among, atomically, horizon, is_past, session
+from .database import among, atomically, session, writers_of
 from .delivery_models import DeliveryState
 from .erased_filters import forget_filters
 from .erasing import forget_customer
@@ -98,15 +98,20 @@ def forget(mailbox: Mailbox) -> Forgotten:
 
 def _forget_invitations(mailbox: Mailbox, done: Forgotten) -> None:
     """Forget all invitations of a mailbox, also those that others are just writing."""
-    mark, end = atomically(lambda: horizon(session())), time.monotonic() + PATIENCE
+    others, end = atomically(_writers), time.monotonic() + PATIENCE
     while True:
-        done.is_sure = atomically(lambda: is_past(session(), mark))
+        others &= atomically(_writers)  # who begins later invites after the erasure
+        done.is_sure = not others
         forgotten, were_open = atomically(lambda: _forget_free(session(), mailbox.recipient_hash))
         done.invitations += forgotten
         done.were_open += were_open
         if (done.is_sure and not left(mailbox)) or time.monotonic() > end:
             return
         time.sleep(PAUSE)
+
+
+def _writers() -> frozenset[str]:
+    return writers_of(session(), Invitation.__tablename__)
 
 
 def left(mailbox: Mailbox) -> int:

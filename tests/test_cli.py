@@ -35,6 +35,7 @@ COMMANDS = (
     "worker",
     "expire",
     "purge",
+    "erase",
     "export",
     "settings",
     "reconcile",
