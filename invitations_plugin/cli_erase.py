@@ -44,7 +44,7 @@ def erase(address: Address, dry_run: bool, yes: bool) -> None:
     mailbox = forgetting.mailbox_of(address)
     if dry_run:
         _say_places(_look(mailbox))
-        click.echo(f"{forgetting.left(mailbox)} invitations to it. Nothing was changed.")
+        click.echo(f"Invitations to it: {forgetting.left(mailbox)}. Nothing was changed.")
         return
     if not yes:
         click.confirm("What is known of this address is removed for good. Go on?", abort=True)
@@ -69,14 +69,14 @@ def _say_done(done: Forgotten, *, is_left: bool) -> None:
     if not (done.is_something or is_left):
         click.echo("Nothing here names this address.")
     if done.invitations:
-        click.echo(f"{done.invitations} invitations erased, {done.were_open} of them open")
-    for number, what in (
-        (done.filters, "filters of staff that named it"),
-        (done.texts, "texts about others that named it"),
-        (done.inviters, "inviters who have no account with it any more"),
+        click.echo(f"Invitations to it erased: {done.invitations}, open: {done.were_open}")
+    for what, number in (
+        ("Filters of staff that named it", done.filters),
+        ("Texts about others that named it", done.texts),
+        ("Inviters who have no account with it any more", done.inviters),
     ):
         if number:
-            click.echo(f"{number} {what} erased")
+            click.echo(f"{what} erased: {number}")
 
 
 def _say_places(places: Mapping[str, int]) -> None:

@@ -91,8 +91,7 @@ def forget(mailbox: Mailbox) -> Forgotten:
     done.texts += atomically(lambda: _forget_in_notices(session(), mailbox.spellings))
     done.texts += atomically(lambda: _forget_suspects(session(), mailbox.recipient_hash))
     done.inviters = atomically(lambda: _forget_inviters(session(), mailbox.spellings))
-    if done.is_something:
-        settle_search()
+    settle_search()
     return done
 
 

@@ -127,7 +127,7 @@ def test_a_dry_run_says_where_it_is_named_and_changes_nothing(store: Store) -> N
     assert answer.stdout.splitlines() == [
         "- invitations_invitation.email: 1",
         "- invitations_invitation.message: 1",
-        "1 invitations to it. Nothing was changed.",
+        "Invitations to it: 1. Nothing was changed.",
     ]
     assert contents(store) == before
 
@@ -165,7 +165,7 @@ def test_what_is_open_expires_and_all_else_stays_what_it_is(store: Store, status
     number = invited(store, status=status)
     is_open = status in ("not_sent", "sent")
     answer = erase(store)
-    assert f"1 invitations erased, {int(is_open)} of them open" in answer.output
+    assert f"Invitations to it erased: 1, open: {int(is_open)}" in answer.output
     assert found(store, number).status == ("expired" if is_open else status)
     moved = (status, "expired") if is_open else (None, None)
     assert told(store, number) == [("erase", *moved, "system", None)]
@@ -385,7 +385,7 @@ def test_notices_and_what_is_kept_of_faults_do_not_name_it(store: Store) -> None
         db.add(Worker(id="w", kind="worker", host="h", pid=1, refused="mailto:anna%40example.com"))
         db.commit()
     answer = erase(store)
-    assert "4 texts about others that named it erased" in answer.output
+    assert "Texts about others that named it erased: 4" in answer.output
     assert answer.exit_code == 0
     [notice] = store.outbox()
     assert notice.payload is not None
@@ -412,7 +412,7 @@ def test_no_filter_of_staff_names_it(store: Store, admin: Visitor, text: str) ->
     store.add_job(selection=kept | {"filters": {"invitee": text, "status": "sent"}})
     store.add_export(selection=kept | {"filters": {"message": text}})
     answer = erase(store)
-    assert (answer.exit_code, answer.stdout) == (0, "3 filters of staff that named it erased\n")
+    assert (answer.exit_code, answer.stdout) == (0, "Filters of staff that named it erased: 3\n")
     assert "anna" not in dump(store)
     store.run_jobs()
     assert store.invitation(BEN).status == "sent"
@@ -466,7 +466,7 @@ def test_an_inviter_whose_account_is_gone_is_forgotten_as_at_its_deletion(
     delete_by_statement(any_store, any_store.inviter)
     answer = erase(any_store, any_store.inviter)
     assert answer.exit_code == 0, answer.output
-    assert "1 inviters who have no account with it any more erased" in answer.output
+    assert "Inviters who have no account with it any more erased: 1" in answer.output
     assert any_store.inviter not in dump(any_store)
     assert "teapots" not in dump(any_store)
     assert any_store.invitation(BEN).status == "discarded"
@@ -509,7 +509,7 @@ def test_an_invitation_that_somebody_was_just_making_goes_too(
     answers: list[Result] = []
     made = row(ANNA, **here(store) | by(store) | hashes(store, ANNA))
     while_open(store, sa.insert(Invitation).values(made), answers)
-    assert (answers[0].exit_code, "1 invitations erased" in answers[0].output) == (0, True)
+    assert (answers[0].exit_code, "Invitations to it erased: 1" in answers[0].output) == (0, True)
     assert ANNA not in dump(store)
 
 
