@@ -462,7 +462,8 @@ def test_an_inviter_whose_account_is_gone_is_forgotten_as_at_its_deletion(
 ) -> None:
     any_store.customer().send(BEN, message="Come and see my teapots!")
     with any_store.session() as db:
-        db.execute(sa.delete(Order)) if any_store.name == "sample" else None
+        if any_store.name != "second":  # orders would keep the customer
+            db.execute(sa.delete(Order))
         db.commit()
     delete_by_statement(any_store, any_store.inviter)
     answer = erase(any_store, any_store.inviter)
