@@ -25,6 +25,7 @@ from .exporting import FORMATS, count
 from .grid import Selection, highest_id, read_query
 from .host import StoreView
 from .i18n import speaking
+from .lifecycle import COMMAND_LINE
 from .models import Invitation
 from .state import host
 
@@ -102,7 +103,7 @@ def chosen_format(file: Path, asked: str | None) -> str:
 
 def _write(kind: str, selection: Selection, view: StoreView, target: IO[bytes]) -> int:
     """Write the file and its entry among the exports; return how many rows it has."""
-    asking, total = exports.COMMAND_LINE, sum(count(session(), selection).values())
+    asking, total = COMMAND_LINE, sum(count(session(), selection).values())
     export_id = atomically(
         lambda: exports.create(session(), kind, selection, view.timezone, asking, total).id
     )

@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import chain, islice
-from typing import Any, Final
+from typing import Any
 
 import sqlalchemy as sa
 from flask import Flask, current_app
@@ -27,7 +27,7 @@ from .clock import now
 from .database import Busy, atomically, session
 from .exporting import FORMATS, Chunks, chunks
 from .grid import Selection
-from .lifecycle import SYSTEM, Actor
+from .lifecycle import Actor
 from .models import Export, ExportState
 
 log = logging.getLogger(__name__)
@@ -36,7 +36,6 @@ KEPT = timedelta(days=30)
 SILENCE = timedelta(minutes=2)  # then a download counts as broken off: its process may be gone
 EVERY = 1.0  # seconds between two notes of how far a download is
 Moved = Callable[[int], None]
-COMMAND_LINE: Final = Actor(SYSTEM, "command line", "command line")
 
 
 class Gone(Exception):

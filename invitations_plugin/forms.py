@@ -268,18 +268,21 @@ def bad_end_text(error: BadEnd) -> str:
 
 def message_fits(field: Any) -> bool:
     """Return whether a message is short enough; say at its field where it is not."""
-    text = field.data or ""
+    error = long_message_text(field.data or "")
+    if error:
+        add_error(field, error)
+    return not error
+
+
+def long_message_text(text: str) -> str:
+    """Say that a message is too long, "" where it is not."""
     if len(text) <= MESSAGE_MAX:
-        return True
-    add_error(
-        field,
-        gettext(
-            "The message has %(num)s characters; at most %(most)s are possible.",
-            num=len(text),
-            most=MESSAGE_MAX,
-        ),
+        return ""
+    return gettext(
+        "The message has %(num)s characters; at most %(most)s are possible.",
+        num=len(text),
+        most=MESSAGE_MAX,
     )
-    return False
 
 
 def add_error(form_field: Any, text: str) -> None:

@@ -52,6 +52,7 @@ class Actor:
 
 
 THE_SYSTEM: Final = Actor(SYSTEM)
+COMMAND_LINE: Final = Actor(SYSTEM, "command line", "command line")
 THE_INVITEE: Final = Actor(INVITEE)
 
 

@@ -6,18 +6,18 @@ from dataclasses import replace
 
 from flask import Response, request, url_for
 
-from ..database import atomically, session
+from ..adding import add, look
+from ..database import atomically
 from ..digits import whole_number
 from ..events import announce
 from ..forms import MESSAGE_MAX, MOST_PASTED, AddForm
 from ..i18n import format_number
-from ..inviting import AlreadyInvited, Made, Submission, invite
-from ..looking_over import Review, look_over
+from ..inviting import AlreadyInvited, Made, Submission
 from ..pasted import distinct
 from ..protection import is_stale
 from ..rendering import notify, redirect_to
 from ..signals import invitation_created
-from ..state import host, mail_domain, settings_of, state, store_view
+from ..state import store_view
 from . import pages, words
 from .blueprint import actor, admin, show
 from .review import review_context
@@ -56,7 +56,7 @@ def _form_page(form: AddForm, status: int = 200, error: str | None = None) -> Re
 
 
 def _review_page(form: AddForm) -> Response:
-    review = _look_over(form, _asked(form))
+    review = look(_asked(form), form.pasted)
     return show("admin/review.html", **review_context(form, review, request.form.get("show", "")))
 
 
@@ -70,14 +70,6 @@ def _asked(form: AddForm) -> Submission:
         message=form.message.data or None,
         key=form.submission.data,
     )
-
-
-def _look_over(form: AddForm, asked: Submission) -> Review:
-    customers = host().customers_among(
-        [each.delivery for each in asked.addresses], asked.view.website
-    )
-    settings, key = settings_of(asked.view), state().hash_key
-    return look_over(session(), form.pasted, asked, settings, key, customers)
 
 
 def _save(form: AddForm) -> Response:
@@ -100,9 +92,5 @@ def _save(form: AddForm) -> Response:
 
 def _invite(form: AddForm) -> Made | None:
     asked = _asked(form)
-    wanted = _look_over(form, asked).wanted(asked.key)
-    if not wanted:
-        return None
-    settings = settings_of(asked.view)
-    asked = replace(asked, addresses=wanted)
-    return invite(session(), asked, settings, state().hash_key, mail_domain(asked.view))
+    wanted = look(asked, form.pasted).wanted(asked.key)
+    return add(replace(asked, addresses=wanted)) if wanted else None

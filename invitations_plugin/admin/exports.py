@@ -13,6 +13,7 @@ from ..database import atomically, session
 from ..exporting import FORMATS
 from ..grid import Selection
 from ..i18n import format_number, gettext, ngettext
+from ..lifecycle import COMMAND_LINE
 from ..models import Export, ExportState
 from ..rendering import notify, redirect_to
 from ..selections import arguments_of, filters_of
@@ -106,7 +107,7 @@ def _is_own(export: Export) -> bool:
 def _line(export: Export) -> dict[str, Any]:
     """Return what every page shows of an export."""
     state = kept.state_of(export)
-    is_command = export.actor_key == kept.COMMAND_LINE.key
+    is_command = export.actor_key == COMMAND_LINE.key
     return {
         "label": export.format.upper(),
         "by": gettext("Command line") if is_command else export.actor_name or gettext("Staff"),

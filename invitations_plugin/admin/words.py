@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from ..bulk import ERASED, WAITING
 from ..i18n import format_number, gettext, n_, ngettext
-from ..lifecycle import INVITEE, SENDER, SYSTEM
+from ..lifecycle import COMMAND_LINE, INVITEE, SENDER, SYSTEM
 from ..looking_over import Line, Verdict
 from ..models import ExportState, History, JobState, MailState, Status
 from ..sent import CLOSED
@@ -181,7 +181,8 @@ def history_text(entry: History) -> str:
 def actor_text(entry: History) -> str:
     """Return who did it."""
     if entry.actor_kind == SYSTEM:
-        return gettext("System")
+        is_command = entry.actor_key == COMMAND_LINE.key
+        return gettext("Command line") if is_command else gettext("System")
     if entry.actor_kind == INVITEE:
         return gettext("Invited person")
     if entry.actor_kind == SENDER:
