@@ -17,6 +17,7 @@ from . import delivery, holding, jobs, migrations
 from .checks import check_mail
 from .cli_erase import erase
 from .cli_export import export
+from .cli_import import import_file
 from .database import Busy, atomically, engine, session
 from .doctor import HELD, examine, notices
 from .heartbeat import COMMAND, Heart
@@ -54,6 +55,7 @@ class Commands(AppGroup):
 commands = Commands("invitations", help="Customer invitations.")
 commands.add_command(erase)
 commands.add_command(export)
+commands.add_command(import_file)
 commands.add_command(reconcile)
 commands.add_command(rebuild_figures)
 commands.add_command(report)

@@ -37,6 +37,7 @@ COMMANDS = (
     "purge",
     "erase",
     "export",
+    "import",
     "settings",
     "reconcile",
     "doctor",
