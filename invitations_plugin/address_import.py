@@ -160,7 +160,7 @@ def take(chunk: Sequence[Entry], *, save: bool) -> list[Verdict]:
             continue
         announce(invitation_created, made)
         return verdicts
-    raise Busy from fault
+    raise Busy("others invite the same addresses all the time") from fault
 
 
 def _carry_out(chunk: Sequence[Entry], save: bool) -> tuple[list[Verdict], list[Invitation]]:

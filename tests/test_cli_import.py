@@ -14,6 +14,7 @@ from click.testing import Result
 
 from invitations_plugin import address_import
 from invitations_plugin.addresses import keyed_hash, parse_address
+from invitations_plugin.inviting import AlreadyInvited
 from invitations_plugin.models import History
 from invitations_plugin.opt_outs import opt_out
 from invitations_plugin.signals import invitation_created
@@ -108,7 +109,9 @@ def test_whoever_listens_is_told_of_each(store: Store) -> None:
     [
         f"{ANNA}\n{BEN}\n",
         f"\n\r\n{ANNA}\r\n\r\n{BEN}",
+        f"\ufeff{ANNA}\n{BEN}\n",
         f"email\n{ANNA}\n{BEN}\n",
+        f"email,message\n{ANNA}\n{BEN}\n",
         f"\ufeffEmail Address\r\n{ANNA}\r\n{BEN}\r\n",
         f" E-MAIL ;Name;\n{ANNA};Anna;\n;;\n{BEN};Ben;;;\n",
         f'Name\te_mail\n"Lund\tAnna"\t{ANNA}\nBen\t{BEN}\n',
@@ -356,6 +359,16 @@ def test_who_is_invited_by_somebody_else_meanwhile_is_told_as_invited(
     answer = bring(store, f"{ANNA}\n{BEN}")
     assert answer.stdout == "Invited: 1\nInvited already: 1\n"
     assert sorted(map(str, invited(store))) == [ANNA, BEN]
+
+
+def test_who_always_comes_second_is_told_so(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    def lose(wanted: Any) -> Any:
+        raise AlreadyInvited({})
+
+    monkeypatch.setattr(address_import, "_add", lose)
+    answer = bring(store, ANNA)
+    assert answer.exit_code == 1
+    assert "refused (Busy: others invite the same addresses" in answer.stderr
 
 
 def test_a_process_that_is_killed_leaves_whole_chunks_and_the_next_run_completes_them(
