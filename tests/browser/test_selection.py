@@ -57,8 +57,10 @@ def turn(page: Page, way: str, first: int) -> None:
 
 
 def submit(page: Page, action: str) -> None:
+    """Come to the question, and let its scripts begin: nobody answers it before."""
     page.select_option("[name=action]", action)
     page.get_by_role("button", name="Submit").click()
+    page.wait_for_load_state()
 
 
 def selected(page: Page, text: str) -> None:
