@@ -7,7 +7,7 @@ meanwhile. The clerk decides nothing: what is unusual it leaves to the sender, u
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, wait
+from concurrent.futures import Future
 from contextlib import suppress
 from queue import Empty, SimpleQueue
 from threading import Event, Lock, Thread
@@ -49,7 +49,7 @@ class Clerk:
             asked.is_under_way.wait()  # two threads that compute only take time from each other
             meanwhile()
         finally:
-            wait([asked])  # also for who is interrupted: nothing goes on behind their back
+            asked.exception()  # also for who is interrupted: nothing goes on behind their back
         return asked.result()
 
     def close(self) -> None:

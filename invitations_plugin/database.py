@@ -155,7 +155,9 @@ def committed(work: Callable[[], T]) -> T:
     """Do work and commit, or nothing of it."""
     try:
         result = work()
-        session().commit()
+        used = session()
+        if used.in_transaction():  # else it asked for nothing: a commit begins one to end it
+            used.commit()
     except BaseException:
         session().rollback()
         raise

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
@@ -144,7 +144,17 @@ def format_date(value: datetime | None, view: StoreView) -> str:
     """Return a date in the reader's locale and the store view's zone, "" for None."""
     if value is None:
         return ""
-    return str(dates.format_date(local(value, view), "medium", locale=locale()))
+    return format_day(local(value, view).date())
+
+
+def format_day(day: date) -> str:
+    """Return a day in the reader's locale."""
+    return _day(day, str(locale()))
+
+
+@lru_cache(maxsize=4_096)  # formatting is slow, and it is mostly the same few
+def _day(day: date, language: str) -> str:
+    return str(dates.format_date(day, "medium", locale=language))
 
 
 def format_datetime(value: datetime | None, view: StoreView) -> str:

@@ -8,7 +8,6 @@ from datetime import date
 from typing import Any
 
 import sqlalchemy as sa
-from babel.dates import format_date
 from flask import request
 
 from .. import scope
@@ -17,7 +16,7 @@ from ..database import session
 from ..exporting import FORMATS
 from ..grid import COLUMN_OF, INVITED_BY_STAFF, Column, Kind
 from ..host import Website
-from ..i18n import format_number, gettext, locale, n_, translator
+from ..i18n import format_day, format_number, gettext, n_, translator
 from ..lifecycle import ERASED
 from ..models import Invitation, Status
 from ..page_urls import page_url
@@ -169,7 +168,7 @@ def _is_known(key: str) -> bool:
 
 def _day_text(text: str) -> str:
     try:
-        return str(format_date(date.fromisoformat(text), "medium", locale=locale()))
+        return format_day(date.fromisoformat(text))
     except ValueError:
         return text
 

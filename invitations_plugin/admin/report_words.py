@@ -7,11 +7,11 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Final
 
-from babel.dates import format_date, format_interval, format_skeleton, format_timedelta
+from babel.dates import format_interval, format_skeleton, format_timedelta
 from babel.numbers import format_currency, format_decimal, format_percent
 
 from ..grid import Bought
-from ..i18n import format_number, gettext, locale, n_, ngettext, np_, pgettext
+from ..i18n import format_day, format_number, gettext, locale, n_, ngettext, np_, pgettext
 from ..reports import MOST_INTERVALS, Counts, Interval, Money
 
 NO_RATE: Final = "\u2013"
@@ -100,15 +100,10 @@ def span_text(span: timedelta) -> str:
     return str(format_timedelta(span, locale=locale()))
 
 
-def day_text(day: date) -> str:
-    """Return a day."""
-    return str(format_date(day, "medium", locale=locale()))
-
-
 def days_text(first: date, last: date) -> str:
     """Return some days, the last one included."""
     if first == last:
-        return day_text(first)
+        return format_day(first)
     return str(format_interval(first, last, "yMMMd", locale=locale()))
 
 
