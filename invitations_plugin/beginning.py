@@ -12,7 +12,6 @@ from . import mailboxes, marking, notices, outbox
 from .clock import now
 from .database import Runner, atomically, session
 from .host import StoreView
-from .lifecycle import Changed
 from .mail import invitation_sent, staff_notice
 from .models import Invitation, Status
 from .outbox import Entry
@@ -108,18 +107,15 @@ def prepare(entry: Entry, known: Known) -> Prepared | None:
     return Prepared(entry, row, settings, message, known.people.hold_until)
 
 
-def begin(
-    db: Runner, entry: Entry, known: Known, prepared: Prepared | None, *, waits: bool = True
-) -> Begun | NotNow:
+def begin(db: Runner, entry: Entry, known: Known, prepared: Prepared | None) -> Begun | NotNow:
     """Mark a row as being sent and return its mail, or why it does not leave.
 
     The mail is made first: no transaction stays open while the server takes its time.
 
     :param prepared: its mail, where it was made before; another's is none. It leaves if all is
         still as it was then, which the statement that marks it finds out, or is made anew.
-    :param waits: whether to wait for somebody who changes the invitation just now.
     :raises ClaimLost: when this worker's claim is not the row's any more.
-    :raises Changed: when somebody changed the invitation after it was read, or does.
+    :raises Changed: when somebody changed the invitation after it was read.
     :raises Exception: whatever is wrong with the mail.
     """
     if entry.payload is not None:
@@ -128,11 +124,9 @@ def begin(
         until = marking.mark_as_read(db, entry, prepared.row, prepared.settings)
         if until is not None:
             return Begun(entry, prepared.row, prepared.message, until)
-    found = marking.read(db, entry.invitation_id or 0, waits=waits)
+    found = marking.read(db, entry.invitation_id or 0)
     if found is not None:
         return _begin_invitation(db, entry, *found, known)
-    if not waits:
-        raise Changed("send")
     outbox.skip(db, entry, None, ERASED)
     return NotNow.SKIPPED
 

@@ -258,17 +258,23 @@ def _go_on(batch: _Batch, prepared: Prepared | None) -> Begun | None:
     whatever is wrong with it, is begun by itself.
     """
     taken, begun = batch.taken, None
-    both = asked(taken, batch.left[0], prepared) if taken is not None else None
     try:
-        if both is not None and endings.is_plain():
+        if taken is not None and endings.is_plain():
             with suppress(Exception):
-                meanwhile = partial(batch.prepare, 1)
-                is_noted, is_begun = batch.run.clerk.turn_over(both.given, meanwhile)
-                batch.taken = None if is_noted else taken
-                begun = both.begun if is_begun else None
+                begun = _turn_over(batch, taken, prepared)
     finally:
         _settle(batch)
     return begun
+
+
+def _turn_over(batch: _Batch, taken: Taken, prepared: Prepared | None) -> Begun | None:
+    """Have the clerk do it, as far as it is plain, and make the mail after the next meanwhile."""
+    both = asked(taken, batch.left[0], prepared)
+    if both is None:
+        return None
+    is_noted, is_begun = batch.run.clerk.turn_over(both.given, partial(batch.prepare, 1))
+    batch.taken = None if is_noted else taken
+    return both.begun if is_begun else None
 
 
 def _settle(batch: _Batch) -> None:

@@ -18,7 +18,7 @@ from .addresses import Address, keyed_hash
 from .beginning import ERASED
 from .clock import now
 from .database import among, atomically, session, writers_of
-from .delivery_models import DeliveryState
+from .delivery_models import ONLY, DeliveryState
 from .erased_filters import forget_filters
 from .erasing import forget_customer
 from .lifecycle import MOVES, NOT_LEAVING, THE_SYSTEM, new_stand_in, note_all
@@ -204,7 +204,7 @@ def _without(fact: Any, spellings: Spellings) -> Any:
 
 def _forget_suspects(db: Session, recipient_hash: str) -> int:
     """Take its mails, and the domain with them, from those that a server would not have."""
-    row = db.get(DeliveryState, 1, populate_existing=True, with_for_update=True)
+    row = db.get(DeliveryState, ONLY, populate_existing=True, with_for_update=True)
     if row is None or not row.suspects:
         return 0
     numbers = [each["row"]["invitation_id"] for each in row.suspects]

@@ -24,16 +24,13 @@ from .turns import take_turn
 COLUMNS: Final = Invitation.__table__.c.keys()
 
 
-def read(db: Runner, number: int, *, waits: bool = True) -> tuple[Invitation, bool] | None:
+def read(db: Runner, number: int) -> tuple[Invitation, bool] | None:
     """Return an invitation as it is now, and whether its mailbox opted out; None where it is gone.
 
     Where the database can, nobody changes it until the commit. It is a copy outside of the
     session: what is set there is not written.
-
-    :param waits: whether to wait for somebody who changes it just now; there is none otherwise.
     """
-    statement = outbox_sql.READ_AND_HOLD if waits else outbox_sql.READ_IF_FREE
-    found = db.execute(statement, {"number": number}).first()
+    found = db.execute(outbox_sql.READ_AND_HOLD, {"number": number}).first()
     if found is None:
         return None
     *values, is_opted_out = found

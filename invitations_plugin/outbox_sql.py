@@ -25,9 +25,6 @@ READ: Final = sa.select(*_ROW.c, is_among_opted_out(_ROW.c.recipient_hash)).wher
 READ_AND_HOLD: Final = READ.with_for_update(key_share=True, of=_ROW)
 """The same, and nobody changes it until the commit."""
 
-READ_IF_FREE: Final = READ.with_for_update(key_share=True, of=_ROW, skip_locked=True)
-"""The same without a wait for somebody who changes it: then there is none."""
-
 MARK_MAIL: Final = (
     sa.update(_MAIL)  # type: ignore[arg-type]
     .where(_MAIL.c.id == sa.bindparam("leaving_mail"), _IS_HELD)

@@ -46,6 +46,20 @@ def test_a_store_that_adds_to_addresses_adds_what_each_request_says(store: Store
         assert asked(store, GRID, path=f"/?shop={shop}").endswith(f"?shop={shop}")
 
 
+def test_a_store_that_makes_addresses_itself_makes_each(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked(store, GRID)
+    made = store.app.url_for
+
+    def url_with_shop(endpoint: str, **values: Any) -> str:
+        return made(endpoint, shop=request.args.get("shop", "none"), **values)
+
+    monkeypatch.setattr(store.app, "url_for", url_with_shop)
+    for shop in ("a", "b"):
+        assert asked(store, GRID, path=f"/?shop={shop}").endswith(f"?shop={shop}")
+
+
 def test_names_of_the_host_that_nobody_knows_fill_no_memory(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
