@@ -21,7 +21,7 @@ from .database import among, atomically, session, writers_of
 from .delivery_models import ONLY, DeliveryState
 from .erased_filters import forget_filters
 from .erasing import forget_customer
-from .lifecycle import MOVES, NOT_LEAVING, THE_SYSTEM, new_stand_in, note_all
+from .lifecycle import COMMAND_LINE, MOVES, NOT_LEAVING, new_stand_in, note_all
 from .mail_models import MailTemplateFault
 from .models import Base, History, Invitation, MailState, Outbox, Status
 from .purging import forget_answers
@@ -141,7 +141,7 @@ def _forget_free(db: Session, recipient_hash: str) -> tuple[int, int]:
     for status in Status:
         theirs = [each.id for each in found if each.status == status]
         moved = (status, Status.EXPIRED) if status in OPEN else (None, None)
-        note_all(db, theirs, THE_SYSTEM, "erase", *moved)
+        note_all(db, theirs, COMMAND_LINE, "erase", *moved)
     forget_answers(db, ids)
     db.execute(sa.delete(Outbox).where(among(Outbox.invitation_id, ids)))
     changed = sa.update(row).where(among(row.id, ids)).values(_forgotten())
