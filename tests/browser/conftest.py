@@ -6,7 +6,6 @@ import os
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 
 import pytest
 from playwright.sync_api import (
@@ -17,7 +16,7 @@ from playwright.sync_api import (
     expect,
     sync_playwright,
 )
-from waitress import create_server
+from waitress import create_server, wasyncore
 
 from ..support.mail_templates import TEMPLATES, add_template
 from ..support.stores import TOKEN, Store
@@ -97,21 +96,19 @@ def live(make_store: Callable[..., Store]) -> Iterator[Live]:
     door = socket.create_server(("127.0.0.1", 0))
     url = f"http://127.0.0.1:{door.getsockname()[1]}"
     store = make_store(INVITATIONS_BASE_URL=url, INVITATIONS_DELIVERY="thread")
-    server = create_server(store.app, sockets=[door], threads=8)
-
-    def serve() -> None:
-        with suppress(OSError, ValueError):  # its loop may look at a door that was just closed
-            server.run()
-
-    thread = threading.Thread(target=serve, daemon=True)
+    ours: dict[int, object] = {}
+    server = create_server(store.app, map=ours, sockets=[door], threads=8)
+    thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     yield Live(store, url)
     server.task_dispatcher.shutdown()  # a request that is answered now would start it once more
     delivery = store.app.extensions["invitations"].thread
     if delivery is not None:
         delivery.end()
-    server.close()
+    # Its own thread closes the door and whom a browser has not left yet: it looks at all of them.
+    server.trigger.pull_trigger(lambda: wasyncore.close_all(ours))
     thread.join(5)
+    assert not thread.is_alive()
 
 
 @pytest.fixture
