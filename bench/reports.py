@@ -52,10 +52,8 @@ Everybody has a process of its own; all take turns at each report.
 - *{ROWS}*: the same function over the invitations, as it is until the figures are there.
 - *{PLAIN}*: what one writes by hand: the table grouped by the day of the database, in UTC.
 
-Inviters by day or week that are sorted by a count have all their lines made and sorted. To keep
-these would take nearly two rows an invitation: of all websites, its own and its store view. And
-what is kept of months rules out hardly any: most invitations are of months with more than
-anybody's best day had."""
+Inviters by day or week with the most of a count are sought where the peak of an inviter's month
+is that high. Pages far behind, the least first and the order by revenue take all lines."""
 JOBS: Final = (
     "last 30 days by day",
     "half a year by day",
@@ -74,6 +72,8 @@ JOBS: Final = (
     "inviters by name, half a year by day",
     "inviters with most sent, half a year by day",
     "inviters, half a year by week",
+    "inviters with most sent, half a year by week",
+    "inviters with most accepted, half a year by day",
 )
 SEARCHED: Final = "beatrice"
 COMMON: Final = "e"
@@ -207,6 +207,8 @@ def _ours(db: Session) -> Mapping[str, Callable[[], object]]:
         JOBS[14]: lambda: customers(db, half, "name", "asc"),
         JOBS[15]: lambda: customers(db, half, "sent"),
         JOBS[16]: lambda: customers(db, replace(half, by="week")),
+        JOBS[17]: lambda: customers(db, replace(half, by="week"), "sent"),
+        JOBS[18]: lambda: customers(db, half, "accepted"),
     }
 
 
@@ -279,6 +281,8 @@ def _plain(db: Session) -> Mapping[str, Callable[[], object]]:
         JOBS[14]: job(by_day, half, end=by_name),
         JOBS[15]: job(by_day, half, end="order by sent desc limit 50"),
         JOBS[16]: job(f"{week}, inviter_key", half, end=page),
+        JOBS[17]: job(f"{week}, inviter_key", half, end="order by sent desc limit 50"),
+        JOBS[18]: job(by_day, half, end="order by 4 desc limit 50"),
     }
 
 

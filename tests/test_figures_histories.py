@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from itertools import count, product
 from typing import Any
 
@@ -18,6 +19,7 @@ from invitations_plugin.erasing import forget_customer
 from invitations_plugin.models import History, Invitation, Outbox
 from invitations_plugin.reports import (
     Counts,
+    Inviter,
     Period,
     Spread,
     behaviour,
@@ -34,6 +36,7 @@ from invitations_plugin.reports.models import (
     FigureState,
     InvitationPurchase,
     InviterName,
+    InviterPeak,
     MoneyDelta,
 )
 from invitations_plugin.state import host
@@ -58,6 +61,7 @@ TABLES = (
     InvitationPurchase,
     MoneyDelta,
     InviterName,
+    InviterPeak,
     *folding.FIGURES,
 )
 VIEWS = (("main", "en"), ("main", "fr"), ("private", "it"))
@@ -205,6 +209,7 @@ def judge(store: Store, turn: int) -> None:
         if place % 3 == (turn + turn // 3) % 3:
             judge_names(store, period)
         judge_behaviour(store, period)
+        judge_most(store, period)
         with store.session() as db:
             found = [each.counts for each in invitations(db, period).lines]
             page = customers(db, period, "key", "asc", size=1000)
@@ -222,6 +227,24 @@ def judge(store: Store, turn: int) -> None:
         everybody = [each.counts for each in page.rows]
         assert page.sums == Counts(*(sum(each) for each in zip(Counts(), *everybody, strict=True)))
         assert page.sums == Counts(*(sum(each) for each in zip(Counts(), *found, strict=True)))
+
+
+def judge_most(store: Store, period: Period) -> None:
+    """Compare the first pages by a count with all lines in that order."""
+    with store.session() as db:
+        lines = customers(db, period, "key", "asc", size=1000).rows
+        for name in ("sent", "accepted", "purchased"):
+            expected = sorted(lines, key=partial(by_count, name))
+            for page, size in ((1, 1), (1, 3), (2, 2)):
+                found = customers(db, period, name, "desc", page=page, size=size).rows
+                last = -(-len(lines) // size) or 1
+                first = (min(page, last) - 1) * size
+                assert list(found) == expected[first : first + size]
+
+
+def by_count(name: str, line: Inviter) -> tuple[Any, ...]:
+    counts = line.counts
+    return (-getattr(counts, name), -counts.sent, line.key, line.interval.first)
 
 
 def judge_behaviour(store: Store, period: Period) -> None:

@@ -19,11 +19,12 @@ from ..models import Invitation, Status
 from . import staff
 from .counting import from_figures
 from .figures import invitations
-from .folding import SPANS, STAFF, firsts, is_anything_told
+from .folding import SPANS, firsts, is_anything_told
 from .inviters import has_figures, scope_of
 from .models import FigureDelta, InvitationPurchase, InviterFigure, InviterName, TimeFigure
 from .names import told_keys
 from .periods import Period, last_day
+from .rows import STAFF
 from .times import ACCEPTED, PURCHASED, Spread, bucket_between, seconds_in_sql, spread_of
 
 I = Invitation  # noqa: E741  # named once, used on every line below

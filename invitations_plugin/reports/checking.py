@@ -11,10 +11,9 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from ..models import Invitation, Status
-from . import models, times
-from .counting import generation_of, row_sums
+from . import models, peaks, times
+from .counting import generation_of
 from .folding import (
-    COUNTS,
     IS_BOUGHT,
     MONEY,
     OF_INVITER,
@@ -25,6 +24,7 @@ from .folding import (
     spans_of,
 )
 from .names import row_names, told_keys
+from .rows import COUNTS, row_sums
 from .zones import Zones, scopes_of, zones_of
 
 I = Invitation  # noqa: E741  # named once, used on every line below
@@ -48,7 +48,7 @@ def check_figures(db: Session, first: int = 0, last: int = 0) -> Sequence[str]:
         return []
     zones: Zones = read_state(db).timezones  # type: ignore[union-attr]
     found = [*_days(db, zones), *_money(db, zones), *_times(db, zones)]
-    found += [*_inviters(db, zones), *_brought(db), *_names(db)]
+    found += [*_inviters(db, zones), *_brought(db), *_names(db), *_peaks(db, zones)]
     return found if generation_of(db) == generation else []
 
 
@@ -169,6 +169,23 @@ def _names(db: Session) -> Iterator[str]:
     one, other = (sa.except_(*some).subquery() for some in (both, both[::-1]))
     keys = sa.union(sa.select(one.c.inviter_key), sa.select(other.c.inviter_key))
     return (f"name of inviter {key or '-'}" for key in sorted(db.scalars(keys)))
+
+
+def _peaks(db: Session, zones: Zones) -> Iterator[str]:
+    """Yield the inviters who had more in a day or week than the most that is kept of its month."""
+    told, kept = sa.select(told_keys(D).c.inviter_key), models.InviterPeak
+    for zone, unit in peaks.whole(db, zones):
+        for month in peaks.months(db, zone, unit):
+            rows = peaks.of_month(db, zone, unit, month)
+            same = [kept.timezone == zone, kept.unit == unit, kept.month == month]
+            joined = sa.and_(*same, kept.inviter_key == rows.c.inviter_key)
+            is_more = [
+                rows.c[each] > sa.func.coalesce(getattr(kept, each), 1) for each in peaks.PEAKS
+            ]
+            wrong = sa.select(rows.c.inviter_key).outerjoin_from(rows, kept, joined)
+            wrong = wrong.where(sa.or_(*is_more), rows.c.inviter_key.not_in(told))
+            for key in db.scalars(wrong.order_by(rows.c.inviter_key)):
+                yield f"{zone} most of a {unit} of {month} of inviter {key}"
 
 
 def _of_inviters() -> sa.CompoundSelect[Any]:

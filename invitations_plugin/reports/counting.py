@@ -17,10 +17,11 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from ..database import compile_nothing
-from ..models import Invitation, Status
-from .folding import COUNTS, add_up, read_state
-from .models import Figure, FigureDelta, InvitationPurchase
+from ..models import Invitation
+from .folding import add_up, read_state
+from .models import Figure, FigureDelta
 from .periods import Period
+from .rows import COUNTS, row_sums
 from .spans import spans
 from .zones import needed
 
@@ -140,13 +141,3 @@ def count_rows(db: Session, period: Period) -> Mapping[int, Sums]:
         .group_by(among.c.place)
     )
     return {place: sums for place, *sums in db.execute(query)}
-
-
-def row_sums() -> list[sa.ColumnElement[int]]:
-    """Return as SQL the counts of some invitations that were sent."""
-    bought = sa.exists().where(InvitationPurchase.invitation_id == I.id)
-    flags = [I.status == Status.ACCEPTED, I.status == Status.DISCARDED, bought]
-    summed = [sa.func.sum(sa.case((each, 1), else_=0)) for each in flags]
-    return [
-        value.label(name) for name, value in zip(COUNTS, [sa.func.count(), *summed], strict=True)
-    ]

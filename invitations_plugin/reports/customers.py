@@ -17,11 +17,12 @@ from ..state import host
 from .conversions import Money, money_of
 from .counting import Places, count, from_figures
 from .figures import Counts, add
-from .folding import COUNTS, add_up
+from .folding import add_up
 from .inviter_rows import counted, revenue
 from .inviters import ByName, Source, are_kept, kept
 from .names import NAMED, kept_names, listed, row_names, searched
 from .periods import Interval, Period
+from .rows import COUNTS
 
 I = Invitation  # noqa: E741  # named once, used on every line below
 
@@ -125,7 +126,7 @@ class _Asked:
     page: int
     size: int
 
-    def order(self, cells: sa.Subquery, beside: sa.ColumnElement[Any]) -> list[Any]:
+    def order(self, cells: sa.FromClause, beside: sa.ColumnElement[Any]) -> list[Any]:
         """Return the order as SQL; ``beside`` is what it is by where the lines do not have it."""
         names = {"interval": "first"}
         column = beside if self.sort in BESIDE else cells.c[names.get(self.sort, self.sort)]
@@ -229,8 +230,9 @@ def _ordered(
     skipped: int,
 ) -> sa.Select[Any]:
     """Return a page's lines in their order."""
-    if asked.sort in (*BY_NAME, *BRIEF):
-        return _by_few_counts(source, intervals, asked, skipped)
+    few = _few_counts(source, intervals, asked, skipped)
+    if few is not None:
+        return few
     cells = source.lines(intervals)
     if asked.sort == "group":
         by = asked.order(cells, _groups(db, cells))
@@ -244,19 +246,25 @@ def _ordered(
     return query.order_by(*by).limit(asked.size).offset(skipped)
 
 
-def _by_few_counts(
+def _few_counts(
     source: Source, intervals: Sequence[Interval], asked: _Asked, skipped: int
-) -> sa.Select[Any]:
-    """Return a page's lines in an order that wants no count but ``sent``."""
+) -> sa.Select[Any] | None:
+    """Return a page's lines in an order for which a few of them, or of their counts, will do."""
     by_name = ByName(asked.sort, asked.direction == "desc", skipped + asked.size)
     is_named = asked.sort in BY_NAME
 
-    def order(lines: sa.Subquery) -> Sequence[sa.ColumnElement[Any]]:
+    def order(lines: sa.FromClause) -> Sequence[sa.ColumnElement[Any]]:
         if is_named:
             return by_name.order(lines.c.named, lines.c)
         return asked.order(lines, sa.literal(0))
 
-    cells = source.by_name(intervals, by_name) if is_named else source.brief(intervals)
+    cells: sa.FromClause | None = source.by_name(intervals, by_name) if is_named else None
+    if asked.direction == "desc" and not is_named:
+        cells = source.most(intervals, asked.sort, by_name.most)
+    if cells is None and asked.sort in BRIEF:
+        cells = source.brief(intervals)
+    if cells is None:
+        return None
     few = sa.select(cells).order_by(*order(cells)).limit(asked.size).offset(skipped)
     whole = source.whole(intervals, few.subquery("few"))
     return sa.select(whole).order_by(*order(whole))

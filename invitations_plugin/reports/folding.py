@@ -20,7 +20,7 @@ from sqlalchemy.orm import Session
 from ..database import atomically, insert_into, insert_many, session
 from ..models import Invitation, Status
 from ..turns import take_turn
-from . import names, triggers
+from . import names, peaks, triggers
 from .models import (
     Figure,
     FigureDelta,
@@ -33,6 +33,7 @@ from .models import (
     MoneyFigure,
     TimeFigure,
 )
+from .rows import COUNTS, STAFF
 from .times import ACCEPTED, PURCHASED, bucket_between
 from .zones import Zones, needed, scopes_of, zones_of
 
@@ -40,14 +41,12 @@ I = Invitation  # noqa: E741  # named once, used on every line below
 D = FigureDelta
 STATE: Final = names.TURN
 CHUNK: Final = 10_000
-COUNTS: Final = ("sent", "accepted", "discarded", "purchased")
 MONEY: Final = ("orders", "amount")
 COHORT: Final = ("inviter_key", "website", "store_view", "sent_at")
 CHANGE: Final = (*COHORT, *COUNTS, *triggers.MOMENTS)
 BOUGHT: Final = (*COHORT, "currency", *MONEY)
 OF_INVITER: Final = (*COUNTS, "amount")
 SPANS: Final = ("month", "year")  # that inviters are counted in
-STAFF: Final = ""  # their key; they may send by the hundred, and are counted in days as well
 FIGURES: Final = (Figure, MoneyFigure, TimeFigure, InviterFigure, InviterMoney)
 IS_BOUGHT: Final = InvitationPurchase.invitation_id == I.id
 
@@ -75,7 +74,7 @@ def is_something_due(db: Session) -> bool:
         return _are_changes_told(db)
     if not state.is_whole:
         return True
-    return is_anything_told(db)
+    return is_anything_told(db) or peaks.is_anything_due(db, state.timezones)
 
 
 def is_anything_told(db: Session) -> bool:
@@ -104,6 +103,8 @@ def step(db: Session, chunk: int | None = None) -> None:
         return
     else:
         _fold(db, state, size)
+        if state.is_whole:
+            peaks.count_next(db, state.timezones)
 
 
 def _are_changes_told(db: Session) -> bool:
@@ -115,6 +116,7 @@ def begin(db: Session) -> None:
     take_turn(db, STATE)
     for model in (*FIGURES, InviterName):
         db.execute(sa.delete(model))
+    peaks.forget(db)
     values = {"position": 0, "timezones": needed(), "is_whole": False}
     row = insert_into(db, FigureState).values(name=STATE, generation=1, **values)
     again: dict[str, Any] = {**values, "generation": FigureState.generation + 1}
@@ -135,7 +137,10 @@ def _fold(db: Session, state: Any, size: int) -> None:
         if not state.is_whole:
             oldest = oldest.where(model.invitation_id <= state.position)
         gone = sa.delete(model).where(model.id.in_(oldest))
-        add(db.execute(gone.returning(*(getattr(model, name) for name in columns))).all())
+        found = db.execute(gone.returning(*(getattr(model, name) for name in columns))).all()
+        add(found)
+        if model is D:
+            peaks.raise_by(db, state.timezones, found)
     names.look_up(db, sums.keys)
     _write_all(db, sums)
 

@@ -12,12 +12,12 @@ from sqlalchemy.orm import Session
 
 from ..models import Invitation
 from . import staff
-from .counting import row_sums
-from .folding import COUNTS, STAFF
 from .inviters import ByName, Source, has_figures, named_lines
 from .models import FigureDelta, InvitationPurchase, InviterName
+from .most import Most
 from .names import Found, kept_names, listed, told_keys
 from .periods import Interval, Period
+from .rows import COUNTS, STAFF, row_sums
 from .spans import spans
 
 I = Invitation  # noqa: E741  # named once, used on every line below
@@ -64,7 +64,8 @@ def counted(
         return named_lines(brief(intervals), names(), asked)
 
     bought = partial(_bought, period, of_staff=of_staff)
-    return Source(lines, brief, whole, numbers, sums, by_name, bought)
+    source = Source(lines, brief, whole, numbers, sums, by_name, bought)
+    return replace(source, most=Most(db, period, found)) if is_kept else source
 
 
 def _bought(

@@ -1,7 +1,7 @@
 """The lines of Invited Customers as SQL: who sent how many in an interval, and what came of it.
 
 Each has the ``first`` day of its interval, ``inviter_key``, and the counts of
-:data:`~.folding.COUNTS`; those of the figures have an ``amount``, too.
+:data:`~.rows.COUNTS`; those of the figures have an ``amount``, too.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 from ..clock import now
 from ..editing import day_of
 from ..models import Invitation
-from .folding import COUNTS, OF_INVITER, SPANS, is_anything_told
+from .folding import OF_INVITER, SPANS, is_anything_told
 from .models import (
     FigureDelta,
     InviterFigure,
@@ -27,6 +27,7 @@ from .models import (
 )
 from .names import Found, kept_names, told_keys
 from .periods import WEBSITE, Interval, Period
+from .rows import COUNTS
 from .spans import spans
 from .zones import needed
 
@@ -63,7 +64,8 @@ class Source:
     are wanted where there are more; ``sums`` is what all of a period come to. ``by_name`` gives
     at least the first brief lines in an order, each with the ``named`` that it has there.
     ``money`` is what was bought by some inviters' invitees: a day of the interval, or else a
-    moment of it, inviter, currency, orders and amount.
+    moment of it, inviter, currency, orders and amount. ``most`` is as ``by_name``, by a count; None
+    where it takes all lines to know them.
     """
 
     lines: Callable[[Sequence[Interval]], sa.Subquery]
@@ -73,6 +75,7 @@ class Source:
     sums: Callable[[], sa.Select[Any]]
     by_name: Callable[[Sequence[Interval], ByName], sa.Subquery]
     money: Callable[[Sequence[Interval], Collection[str]], sa.Select[Any] | sa.CompoundSelect[Any]]
+    most: Callable[[Sequence[Interval], str, int], sa.FromClause | None] = lambda *_: None
 
 
 def are_kept(period: Period) -> bool:
@@ -143,7 +146,7 @@ def kept(db: Session, period: Period, found: Found | None = None) -> Source:
     ) -> sa.Select[Any] | sa.CompoundSelect[Any]:
         return _kept_money(db, period, intervals, keys)
 
-    return Source(lines, lines, lambda intervals, few: few, numbers, sums, by_name, money)
+    return Source(lines, lines, lambda _, few: few, numbers, sums, by_name, money)
 
 
 def _folded(period: Period, intervals: Sequence[Interval], found: Found | None) -> sa.Select[Any]:

@@ -138,6 +138,25 @@ class InviterMoney(_OfInviter, Base):
     amount: Mapped[int] = mapped_column(sa.BigInteger(), sort_order=1)
 
 
+class InviterPeak(Base):
+    """The most that an inviter had in one day (or week) of those that begin in a month.
+
+    It is of all store views, and never less than that; it is more where something has gone
+    since. Whoever has no row had one of each at most. Staff have none: their days are kept.
+    """
+
+    __tablename__ = "invitations_inviter_peak"
+    __table_args__ = ({"sqlite_with_rowid": False},)
+
+    timezone: Mapped[str] = mapped_column(primary_key=True)
+    unit: Mapped[str] = mapped_column(sa.String(8), primary_key=True)
+    month: Mapped[date] = mapped_column(primary_key=True)
+    inviter_key: Mapped[str] = mapped_column(HostKey, primary_key=True)
+    sent: Mapped[int]
+    accepted: Mapped[int]
+    purchased: Mapped[int]
+
+
 class InviterName(Base):
     """Name and address of whoever has sent an invitation, "" where there is none.
 

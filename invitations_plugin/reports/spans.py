@@ -14,7 +14,8 @@ from .periods import Interval
 
 KEPT = "%Y-%m-%d %H:%M:%S.%f"  # as SQLite compares moments
 
-TYPES: Final[Mapping[str, sa.types.TypeEngine[Any]]] = {
+Types = Mapping[str, sa.types.TypeEngine[Any]]
+TYPES: Final[Types] = {
     "place": sa.Integer(),
     "first": sa.Date(),
     "last": sa.Date(),
@@ -29,25 +30,31 @@ def spans(db: Session, intervals: Sequence[Interval]) -> sa.Subquery | sa.CTE:
 
     SQLite reads the document once, and not again for each row that is joined.
     """
-    rows = [
-        {
-            "place": place,
-            "first": each.first.isoformat(),
-            "last": each.last.isoformat(),
-            "begins": f"{each.begins:{KEPT}}",
-            "ends": f"{each.ends:{KEPT}}",
-        }
-        for place, each in enumerate(intervals)
-    ]
+    rows = [{"place": place, **span(each)} for place, each in enumerate(intervals)]
+    return as_table(db, rows, TYPES)
+
+
+def as_table(db: Session, rows: Sequence[Mapping[str, Any]], types: Types) -> sa.Subquery | sa.CTE:
+    """Return rows as a table that a query can join, whose columns have those types."""
     document = sa.literal(json.dumps(rows), sa.Text())
     if db.get_bind(Invitation).dialect.name == "postgresql":
         given = sa.func.json_to_recordset(sa.cast(document, sa.JSON()))
-        columns = [sa.column(name, kind) for name, kind in TYPES.items()]
+        columns = [sa.column(name, kind) for name, kind in types.items()]
         listed = given.table_valued(*columns).render_derived(with_types=True)
-        return sa.select(*listed.c).subquery("span")
+        return sa.select(*listed.c).subquery()
     each = sa.func.json_each(document).table_valued("value").c.value
     parts = [
         sa.func.json_extract(each, f"$.{name}", type_=kind).label(name)
-        for name, kind in TYPES.items()
+        for name, kind in types.items()
     ]
     return sa.select(*parts).cte().prefix_with("MATERIALIZED")
+
+
+def span(interval: Interval) -> dict[str, str]:
+    """Return an interval as :func:`as_table` takes it."""
+    return {
+        "first": interval.first.isoformat(),
+        "last": interval.last.isoformat(),
+        "begins": f"{interval.begins:{KEPT}}",
+        "ends": f"{interval.ends:{KEPT}}",
+    }

@@ -7,10 +7,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from .folding import STAFF
 from .inviters import scope_of
 from .models import FigureDelta, InviterFigure, InviterMoney, MoneyDelta
 from .periods import Period
+from .rows import STAFF
 
 
 def number(period: Period, name: str, days: Any) -> sa.ColumnElement[int]:

@@ -15,10 +15,10 @@ from ..models import Invitation, Status
 from ..scope import websites, within
 from ..state import host
 from .conversions import Money, money_of, purchase_sums
-from .counting import row_sums
 from .customers import named
 from .figures import Counts
 from .models import InvitationPurchase
+from .rows import row_sums
 
 I = Invitation  # noqa: E741  # named once, used on every line below
 DEEPEST: Final = 3

@@ -9,7 +9,7 @@ from ..state import host
 
 Zones = Mapping[str, Sequence[str]]
 # Without it figures were counted by a version that kept less, as one may do that still runs.
-IN_FULL: Final = "with names, times and days of staff"
+IN_FULL: Final = "with names, times, days of staff and peaks"
 
 
 def needed() -> dict[str, list[str]]:

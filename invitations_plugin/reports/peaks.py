@@ -1,0 +1,203 @@
+"""The most that each inviter had in a day or week of a month, kept beside the figures.
+
+It says where the first lines by a count are not, so that a report need not make all of them.
+It is never too low: where a line may have grown, its rows are counted in the same transaction.
+What is too high costs a look, and no report is wrong for it.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import date, timedelta
+from itertools import product
+from typing import Any, Final, cast
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from ..database import insert_into, insert_many
+from ..editing import day_of
+from ..models import HostKey, Invitation
+from .models import FigureState, InviterPeak
+from .periods import Period, last_day
+from .rows import STAFF, row_sums
+from .spans import TYPES, as_table, span, spans
+from .zones import Zones, zones_of
+
+I = Invitation  # noqa: E741  # named once, used on every line below
+P = InviterPeak
+UNITS: Final = ("day", "week")
+PEAKS: Final = ("sent", "accepted", "purchased")
+LINE: Final = {**TYPES, "inviter_key": HostKey}
+
+
+def month_of(day: date, unit: str) -> date:
+    """Return the first day of the month in which the day or week begins that a day is in."""
+    return first_day(day, unit).replace(day=1)
+
+
+def first_day(day: date, unit: str) -> date:
+    """Return the first day of the day or week that a day is in."""
+    return day - timedelta(days=day.weekday()) if unit == "week" else day
+
+
+def raise_by(db: Session, zones: Zones, changes: Iterable[Any]) -> None:
+    """Count the lines that changes may have made longer. The caller commits.
+
+    :param changes: rows of deltas, which are taken away in the same transaction.
+    """
+    lines = {
+        (zone, unit, first_day(day_of(each.sent_at, zone), unit), each.inviter_key)
+        for each in changes
+        if each.inviter_key != STAFF and any(getattr(each, name) > 0 for name in PEAKS)
+        for zone, unit in product(zones_of(each.store_view, zones), UNITS)
+    }
+    if not lines:
+        return
+    most: dict[tuple[Any, ...], list[int]] = defaultdict(lambda: [0] * len(PEAKS))
+    places = sorted(lines)
+    for place, *counts in db.execute(_counted(db, places)):
+        zone, unit, first, key = places[place]
+        known = most[zone, unit, month_of(first, unit), key]
+        known[:] = map(max, known, counts)
+    _write(db, most)
+
+
+def _counted(db: Session, places: Sequence[tuple[str, str, date, str]]) -> sa.Select[Any]:
+    """Return a query of what lines have, each by its place."""
+    rows = [
+        {"place": place, "inviter_key": key, **span(_period(zone, unit, first, first).whole)}
+        for place, (zone, unit, first, key) in enumerate(places)
+    ]
+    line = as_table(db, rows, LINE)
+    own = [I.inviter_key == line.c.inviter_key, I.sent_at >= line.c.begins]
+    own.append(I.sent_at < line.c.ends)
+    counts = [
+        sa.func.coalesce(sa.select(each).where(*own).correlate(line).scalar_subquery(), 0)
+        for each in row_sums()
+        if each.name in PEAKS
+    ]
+    return sa.select(line.c.place, *counts)
+
+
+def is_anything_due(db: Session, zones: Zones) -> bool:
+    """Return whether something was never counted, in one of the zones."""
+    done = sa.select(sa.func.count()).where(FigureState.name.in_(_names(zones)))
+    return (db.scalar(done.where(FigureState.is_whole)) or 0) < len(_names(zones))
+
+
+def whole(db: Session, zones: Zones) -> Sequence[tuple[str, str]]:
+    """Return the zones and units that are counted, each all of it."""
+    names = _names(zones)
+    done = sa.select(FigureState.name).where(FigureState.name.in_(names), FigureState.is_whole)
+    return [names[each] for each in db.scalars(done)]
+
+
+def forget(db: Session) -> None:
+    """Have everything counted again. The caller commits."""
+    db.execute(sa.delete(P))
+    db.execute(sa.delete(FigureState).where(FigureState.name.startswith("peaks ")))
+
+
+def count_next(db: Session, zones: Zones) -> None:
+    """Count a month that was not counted yet, of a zone's days or weeks. The caller commits.
+
+    What is written while this goes on has a delta, and is counted when that is folded.
+    """
+    for name, (zone, unit) in _names(zones).items():
+        row = db.execute(
+            sa.select(FigureState.position, FigureState.is_whole).where(FigureState.name == name)
+        ).first()
+        if row is None or not row.is_whole:
+            month = next(months(db, zone, unit, row.position if row else 0), None)
+            if month is not None:
+                _count_month(db, zone, unit, month)
+            _note(db, name, month)
+            return
+
+
+def _names(zones: Zones) -> Mapping[str, tuple[str, str]]:
+    """Return the names of the states, each with its zone and unit."""
+    known = sorted({zone for each in zones.values() for zone in each})
+    return {
+        f"peaks {unit} {place}": (zone, unit) for place, zone in enumerate(known) for unit in UNITS
+    }
+
+
+def _note(db: Session, name: str, month: date | None) -> None:
+    values = {"position": month.toordinal() if month else 0, "is_whole": month is None}
+    row = insert_into(db, FigureState).values(name=name, generation=0, timezones={}, **values)
+    db.execute(row.on_conflict_do_update(index_elements=[FigureState.name], set_=values))
+
+
+def months(db: Session, zone: str, unit: str, position: int = 0) -> Iterator[date]:
+    """Yield the months that anything was sent in, those after the one at a position."""
+    ends = sa.select(sa.func.min(I.sent_at), sa.func.max(I.sent_at))
+    found = [day_of(each, zone) for each in db.execute(ends).one() if each is not None]
+    first, last = (month_of(each, unit) for each in found or (date.max, date.min))
+    if position:
+        first = _after(date.fromordinal(position))
+    while first <= last:
+        yield first
+        first = _after(first)
+
+
+def _after(month: date) -> date:
+    return last_day(month, "month") + timedelta(days=1)
+
+
+def _count_month(db: Session, zone: str, unit: str, month: date) -> None:
+    most = of_month(db, zone, unit, month)
+    rows = db.execute(sa.select(most).where(most.c.sent > 1))
+    _write(db, {(zone, unit, month, key): counts for key, *counts in rows})
+
+
+def of_month(db: Session, zone: str, unit: str, month: date) -> sa.Subquery:
+    """Return the most that each inviter had in a day or week that begins in a month."""
+    intervals = [
+        each
+        for each in _period(zone, unit, month, last_day(month, "month")).intervals
+        if month_of(each.first, unit) == month
+    ]
+    among = spans(db, intervals)
+    here = sa.and_(I.sent_at >= among.c.begins, I.sent_at < among.c.ends)
+    counts = [each for each in row_sums() if each.name in PEAKS]
+    lines = sa.select(I.inviter_key, *counts).select_from(among.join(I, here))
+    lines = lines.where(I.sent_at >= intervals[0].begins, I.sent_at < intervals[-1].ends)
+    each = lines.where(I.inviter_key != STAFF).group_by(I.inviter_key, among.c.first).subquery()
+    most = [sa.func.max(each.c[name]).label(name) for name in PEAKS]
+    return sa.select(each.c.inviter_key, *most).group_by(each.c.inviter_key).subquery("most")
+
+
+def _period(zone: str, unit: str, first: date, last: date) -> Period:
+    """Return whole days or weeks: those from the first one's to the last one's."""
+    return Period("", first_day(first, unit), last_day(last, unit), unit, zone)
+
+
+def _write(db: Session, most: Mapping[tuple[Any, ...], Sequence[int]]) -> None:
+    """Keep what is more than is kept; one of each is what nobody has a row for."""
+    table = cast(sa.Table, P.__table__)
+    rows = list(_rows(table, most))
+
+    def raising(insert: Any) -> Any:
+        kept, fresh = table.c, insert.excluded
+        higher = {
+            name: sa.case((fresh[name] > kept[name], fresh[name]), else_=kept[name])
+            for name in PEAKS
+        }
+        is_more = sa.or_(*(fresh[name] > kept[name] for name in PEAKS))
+        keys = list(table.primary_key)
+        return insert.on_conflict_do_update(index_elements=keys, set_=higher, where=is_more)
+
+    if rows:
+        insert_many(db.connection(bind_arguments={"mapper": P}), table, rows, raising)
+
+
+def _rows(
+    table: sa.Table, most: Mapping[tuple[Any, ...], Sequence[int]]
+) -> Iterator[dict[str, Any]]:
+    names = [*(each.name for each in table.primary_key), *PEAKS]
+    for key, counts in sorted(most.items()):
+        if max(counts) > 1:
+            yield dict(zip(names, (*key, *counts), strict=True))
