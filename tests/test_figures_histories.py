@@ -334,6 +334,9 @@ def happen(store: Store, monkeypatch: pytest.MonkeyPatch) -> Callable[[Any], Non
             db.commit()
             assert check_figures(db) == []
         judge(store, next(turns))
+        with store.session() as db:
+            folding.keep()
+            assert check_figures(db) == []
 
     return happen
 
