@@ -176,7 +176,7 @@ def _peaks(db: Session, zones: Zones) -> Iterator[str]:
     told, kept = sa.select(told_keys(D).c.inviter_key), models.InviterPeak
     for zone, unit in peaks.whole(db, zones):
         for month in peaks.months(db, zone, unit):
-            rows = peaks.of_month(db, zone, unit, month)
+            rows = peaks.of_month(db, zones, (zone, unit), month)
             same = [kept.timezone == zone, kept.unit == unit, kept.month == month]
             joined = sa.and_(*same, kept.inviter_key == rows.c.inviter_key)
             is_more = [

@@ -141,8 +141,9 @@ class InviterMoney(_OfInviter, Base):
 class InviterPeak(Base):
     """The most that an inviter had in one day (or week) of those that begin in a month.
 
-    It is of all store views, and never less than that; it is more where something has gone
-    since. Whoever has no row had one of each at most. Staff have none: their days are kept.
+    It is of all store views that are counted in the zone, and never less than that; it may be
+    more, as where something has gone since. Whoever has no row had one of each at most. Staff
+    have none: their days are kept.
     """
 
     __tablename__ = "invitations_inviter_peak"

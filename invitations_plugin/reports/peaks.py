@@ -112,7 +112,7 @@ def count_next(db: Session, zones: Zones) -> None:
         if row is None or not row.is_whole:
             month = next(months(db, zone, unit, row.position if row else 0), None)
             if month is not None:
-                _count_month(db, zone, unit, month)
+                _count_month(db, zones, (zone, unit), month)
             _note(db, name, month)
             return
 
@@ -147,14 +147,20 @@ def _after(month: date) -> date:
     return last_day(month, "month") + timedelta(days=1)
 
 
-def _count_month(db: Session, zone: str, unit: str, month: date) -> None:
-    most = of_month(db, zone, unit, month)
+def _count_month(db: Session, zones: Zones, place: tuple[str, str], month: date) -> None:
+    most = of_month(db, zones, place, month)
     rows = db.execute(sa.select(most).where(most.c.sent > 1))
-    _write(db, {(zone, unit, month, key): counts for key, *counts in rows})
+    _write(db, {(*place, month, key): counts for key, *counts in rows})
 
 
-def of_month(db: Session, zone: str, unit: str, month: date) -> sa.Subquery:
-    """Return the most that each inviter had in a day or week that begins in a month."""
+def of_month(db: Session, zones: Zones, place: tuple[str, str], month: date) -> sa.Subquery:
+    """Return the most that each inviter had in a day or week that begins in a month.
+
+    :param place: the zone and the unit. What was sent from a store view that is not counted in
+        the zone does not matter there.
+    """
+    zone, unit = place
+    others = [view for view, own in zones.items() if zone not in own]
     intervals = [
         each
         for each in _period(zone, unit, month, last_day(month, "month")).intervals
@@ -165,6 +171,7 @@ def of_month(db: Session, zone: str, unit: str, month: date) -> sa.Subquery:
     counts = [each for each in row_sums() if each.name in PEAKS]
     lines = sa.select(I.inviter_key, *counts).select_from(among.join(I, here))
     lines = lines.where(I.sent_at >= intervals[0].begins, I.sent_at < intervals[-1].ends)
+    lines = lines.where(I.store_view.not_in(others))
     each = lines.where(I.inviter_key != STAFF).group_by(I.inviter_key, among.c.first).subquery()
     most = [sa.func.max(each.c[name]).label(name) for name in PEAKS]
     return sa.select(each.c.inviter_key, *most).group_by(each.c.inviter_key).subquery("most")
