@@ -11,7 +11,8 @@ from flask import Flask, current_app, request, url_for
 
 from .state import state
 
-MOST_KEPT: Final = 1_000  # whoever asks under ever new names of the host gets fresh ones
+MOST_KEPT: Final = 100  # ways in; whoever asks under ever new names of the host gets fresh ones
+KEPT: Final = "invitations.page_urls"  # in a request's environment: those of its way in
 
 
 def page_url(endpoint: str, **values: Any) -> str:
@@ -19,16 +20,25 @@ def page_url(endpoint: str, **values: Any) -> str:
 
     Those with values of a row are built each time, and all where the store adds to addresses.
     """
-    is_same = not values or endpoint.endswith(".static")
-    if not is_same or _adds_to_addresses():
+    environ = request.environ
+    if KEPT not in environ:
+        environ[KEPT] = None if _adds_to_addresses() else _of_way_in()
+    urls = environ[KEPT]
+    if urls is None or (values and not endpoint.endswith(".static")):
         return url_for(endpoint, **values)
+    key = (endpoint, *values.items())
+    if key not in urls:
+        urls[key] = url_for(endpoint, **values)
+    found: str = urls[key]
+    return found
+
+
+def _of_way_in() -> dict[Any, str]:
+    """Return the addresses that were built for requests that came in by the same way."""
     kept = state().page_urls
-    key = (request.scheme, request.host, request.script_root, endpoint, *values.items())
-    if key not in kept:
-        if len(kept) >= MOST_KEPT:
-            kept.clear()
-        kept[key] = url_for(endpoint, **values)
-    return kept[key]
+    if len(kept) >= MOST_KEPT:
+        kept.clear()
+    return kept.setdefault((request.scheme, request.host, request.script_root), {})
 
 
 def _adds_to_addresses() -> bool:

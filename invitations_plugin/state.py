@@ -37,7 +37,7 @@ class State:
     layout: Template | None = None
     mail_templates: Environment | None = None
     row_templates: dict[Any, Template] = field(default_factory=dict)
-    page_urls: dict[Any, str] = field(default_factory=dict)
+    page_urls: dict[Any, dict[Any, str]] = field(default_factory=dict)
     thread: DeliveryThread | None = None
     bell: Bell | None = None
     ask_after: float = 0.0  # when a store that could not tell of purchases is asked again
