@@ -7,6 +7,7 @@ import statistics
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
+from itertools import chain
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from time import perf_counter
@@ -176,8 +177,9 @@ def one_after_another(
 def take_turns_at(
     jobs: Sequence[str], contenders: Iterable[Contender], rounds: int, seconds: float, label: str
 ) -> dict[str, dict[str, Times]]:
-    """Let all do one job after the other, taking turns at each; return times by job and name.
+    """Let all do every job in each round, taking turns; return times by job and name.
 
+    Whatever disturbs the machine for a while disturbs some rounds of all jobs, not all of some.
     A turn is :data:`IN_A_ROW` times, after one that does not count: it finds the processor's
     caches full of what the others left, which is the benchmark's doing, and of no matter to
     what takes longer than :data:`SLOW`, whose warming up counts as well. Who has been busy with
@@ -186,8 +188,19 @@ def take_turns_at(
     """
     with ExitStack() as stack:
         runners = [stack.enter_context(_Runner(each)) for each in contenders]
-        bar = stack.enter_context(click.progressbar(jobs, label=label))
-        return {job: _at_one(job, runners, rounds, seconds) for job in bar}
+        turns = [[_Turns(runner, job) for runner in runners] for job in jobs]
+        in_all = [turns] * -(-rounds // IN_A_ROW)
+        bar = stack.enter_context(click.progressbar(length=len(in_all) * len(jobs), label=label))
+        for each in chain.from_iterable(turns):
+            each.warm_up()
+        for at_job in chain.from_iterable(in_all):
+            for each in random.sample(at_job, len(at_job)):
+                each.take(seconds)
+            bar.update(1)
+    return {
+        job: {each.runner.contender.name: Times(each.times) for each in at_job}
+        for job, at_job in zip(jobs, turns, strict=True)
+    }
 
 
 @dataclass(slots=True)
@@ -229,13 +242,3 @@ class _Turns:
 
     def _is_enough(self, seconds: float) -> bool:
         return len(self.times) >= FEWEST and self.busy >= seconds
-
-
-def _at_one(job: str, runners: Sequence[_Runner], rounds: int, seconds: float) -> dict[str, Times]:
-    turns = [_Turns(runner, job) for runner in runners]
-    for each in turns:
-        each.warm_up()
-    for _ in range(0, rounds, IN_A_ROW):
-        for each in random.sample(turns, len(turns)):
-            each.take(seconds)
-    return {each.runner.contender.name: Times(each.times) for each in turns}
