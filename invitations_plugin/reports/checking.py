@@ -174,17 +174,17 @@ def _names(db: Session) -> Iterator[str]:
 def _peaks(db: Session, zones: Zones) -> Iterator[str]:
     """Yield the inviters who had more in a day or week than the most that is kept of its month."""
     told, kept = sa.select(told_keys(D).c.inviter_key), models.InviterPeak
-    for zone, unit in peaks.whole(db, zones):
-        for month in peaks.months(db, zone, unit):
-            rows = peaks.of_month(db, zones, (zone, unit), month)
-            same = [kept.timezone == zone, kept.unit == unit, kept.month == month]
+    for zone in peaks.whole(db, zones):
+        for month in peaks.months(db, zone):
+            rows = peaks.of_month(db, zones, zone, month)
+            same = [kept.timezone == zone, kept.unit == rows.c.unit, kept.month == month]
             joined = sa.and_(*same, kept.inviter_key == rows.c.inviter_key)
             is_more = [
                 rows.c[each] > sa.func.coalesce(getattr(kept, each), 1) for each in peaks.PEAKS
             ]
-            wrong = sa.select(rows.c.inviter_key).outerjoin_from(rows, kept, joined)
+            wrong = sa.select(rows.c.unit, rows.c.inviter_key).outerjoin_from(rows, kept, joined)
             wrong = wrong.where(sa.or_(*is_more), rows.c.inviter_key.not_in(told))
-            for key in db.scalars(wrong.order_by(rows.c.inviter_key)):
+            for unit, key in db.execute(wrong.order_by(*rows.c[:2])):
                 yield f"{zone} most of a {unit} of {month} of inviter {key}"
 
 

@@ -19,7 +19,7 @@ from .counting import Places, count, from_figures
 from .figures import Counts, add
 from .folding import add_up
 from .inviter_rows import counted, revenue
-from .inviters import ByName, Source, are_kept, kept
+from .inviters import ByName, Place, Source, are_kept, kept
 from .names import NAMED, kept_names, listed, row_names, searched
 from .periods import Interval, Period
 from .rows import COUNTS
@@ -287,34 +287,31 @@ def _groups(db: Session, cells: sa.Subquery) -> sa.ColumnElement[Any]:
 
 
 def _named(db: Session, period: Period, source: Source, found: Sequence[Any]) -> list[Inviter]:
-    places = [Places(period).day(each.first) for each in found]
-    intervals = [period.intervals[place] for place in sorted(set(places))]
-    keys = {each.inviter_key for each in found}
-    people, money = named(db, keys), _money(db, period, source, intervals, keys)
+    place_of = Places(period)
+    intervals = [period.intervals[place_of.day(each.first)] for each in found]
+    places = [(interval, each.inviter_key) for interval, each in zip(intervals, found, strict=True)]
+    people = named(db, {each.inviter_key for each in found})
+    money = _money(db, period, source, places)
     return [
         Inviter(
-            period.intervals[place],
+            interval,
             each.inviter_key,
             *people[each.inviter_key],
             Counts(*(getattr(each, name) for name in COUNTS)),
             money.get((each.first, each.inviter_key), ()),
         )
-        for place, each in zip(places, found, strict=True)
+        for interval, each in zip(intervals, found, strict=True)
     ]
 
 
 def _money(
-    db: Session,
-    period: Period,
-    source: Source,
-    intervals: Sequence[Interval],
-    keys: Collection[str],
+    db: Session, period: Period, source: Source, places: Sequence[Place]
 ) -> Mapping[tuple[date, str], Sequence[Money]]:
-    """Return what was bought by first day and inviter, of the few inviters of a page."""
+    """Return what was bought by first day and inviter, of the lines of a page."""
     sums: dict[tuple[date, str, str], list[int]] = defaultdict(lambda: [0, 0])
     found: dict[tuple[date, str], list[Money]] = defaultdict(list)
     place_of = Places(period)
-    bought = db.execute(source.money(intervals, keys)) if keys else ()
+    bought = db.execute(source.money(places)) if places else ()
     for day, moment, key, currency, *some in bought:
         place = place_of.moment(moment) if day is None else place_of.day(day)
         add_up(sums[period.intervals[place].first, key, currency], some)

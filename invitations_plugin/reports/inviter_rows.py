@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any, Final
@@ -12,13 +12,14 @@ from sqlalchemy.orm import Session
 
 from ..models import Invitation
 from . import staff
-from .inviters import ByName, Source, has_figures, named_lines
+from .inviters import ByName, Place, Source, apart, has_figures, named_lines
 from .models import FigureDelta, InvitationPurchase, InviterName
 from .most import Most
 from .names import Found, kept_names, listed, told_keys
+from .peaks import LINE
 from .periods import Interval, Period
 from .rows import COUNTS, STAFF, row_sums
-from .spans import spans
+from .spans import as_table, span, spans
 
 I = Invitation  # noqa: E741  # named once, used on every line below
 FIRST_TRIED: Final = 8  # inviters by name, of whom each may have a line for every interval
@@ -63,34 +64,35 @@ def counted(
             return named_lines(_brief_of(db, intervals, keys, conditions), names(), asked)
         return named_lines(brief(intervals), names(), asked)
 
-    bought = partial(_bought, period, of_staff=of_staff)
+    bought = partial(_bought, db, period, of_staff=of_staff)
     source = Source(lines, brief, whole, numbers, sums, by_name, bought)
     return replace(source, most=Most(db, period, found)) if is_kept else source
 
 
 def _bought(
-    period: Period, intervals: Sequence[Interval], keys: Collection[str], *, of_staff: bool
+    db: Session, period: Period, places: Sequence[Place], *, of_staff: bool
 ) -> sa.Select[Any] | sa.CompoundSelect[Any]:
-    """Return the purchases of what some inviters sent.
+    """Return the purchases of what some lines count.
 
-    What customers sent is sought by their keys. Staff may have sent a good part of all: without
-    figures theirs is sought by the purchases, by no index of inviters.
+    Those of customers are sought by their inviter's moments. Staff may have sent a good part of
+    all: without figures theirs is sought by the purchases, by no index of inviters.
     """
+    intervals, keys = apart(places)
     row, day = InvitationPurchase, sa.cast(sa.null(), sa.Date())
     columns: list[Any] = [day, row.sent_at, I.inviter_key, row.currency, row.orders, row.amount]
     query = sa.select(*columns).join_from(row, I, I.id == row.invitation_id)
     query = query.where(*period.within(I))
-
-    def within(sent_at: Any) -> list[sa.ColumnElement[bool]]:
-        return [sent_at >= intervals[0].begins, sent_at < intervals[-1].ends]
-
-    theirs = query.where(I.inviter_key.in_(set(keys) - {STAFF}), *within(I.sent_at))
+    rows = [{**span(each), "inviter_key": key} for each, key in places if key != STAFF]
+    line = as_table(db, rows, LINE)
+    own = [I.inviter_key == line.c.inviter_key, I.sent_at >= line.c.begins]
+    theirs = query.where(*own, I.sent_at < line.c.ends)
     if STAFF not in keys:
         return theirs
     if of_staff:
         days = replace(period, first=intervals[0].first, last=intervals[-1].last).whole
         return sa.union_all(theirs, *staff.bought(period, days))
-    by_staff = query.where(I.inviter_key.concat("") == STAFF, *within(row.sent_at))
+    within = [row.sent_at >= intervals[0].begins, row.sent_at < intervals[-1].ends]
+    by_staff = query.where(I.inviter_key.concat("") == STAFF, *within)
     return sa.union_all(theirs, by_staff)
 
 

@@ -33,6 +33,7 @@ from .zones import needed
 
 I = Invitation  # noqa: E741  # named once, used on every line below
 F = InviterFigure
+Place = tuple[Interval, str]  # of a line: its interval, and its inviter's key
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +64,9 @@ class Source:
     completes a few of these. ``numbers`` is how many each first day has, at least so many as
     are wanted where there are more; ``sums`` is what all of a period come to. ``by_name`` gives
     at least the first brief lines in an order, each with the ``named`` that it has there.
-    ``money`` is what was bought by some inviters' invitees: a day of the interval, or else a
-    moment of it, inviter, currency, orders and amount. ``most`` is as ``by_name``, by a count; None
-    where it takes all lines to know them.
+    ``money`` is what was bought by the invitees of some lines, and maybe of others: a day of the
+    interval, or else a moment of it, inviter, currency, orders and amount. ``most`` is as
+    ``by_name``, by a count; None where it takes all lines to know them.
     """
 
     lines: Callable[[Sequence[Interval]], sa.Subquery]
@@ -74,7 +75,7 @@ class Source:
     numbers: Callable[[Sequence[Interval], int], sa.Select[Any]]
     sums: Callable[[], sa.Select[Any]]
     by_name: Callable[[Sequence[Interval], ByName], sa.Subquery]
-    money: Callable[[Sequence[Interval], Collection[str]], sa.Select[Any] | sa.CompoundSelect[Any]]
+    money: Callable[[Sequence[Place]], sa.Select[Any] | sa.CompoundSelect[Any]]
     most: Callable[[Sequence[Interval], str, int], sa.FromClause | None] = lambda *_: None
 
 
@@ -141,10 +142,8 @@ def kept(db: Session, period: Period, found: Found | None = None) -> Source:
     def by_name(intervals: Sequence[Interval], asked: ByName) -> sa.Subquery:
         return _through_names(db, period, intervals, asked, found)
 
-    def money(
-        intervals: Sequence[Interval], keys: Collection[str]
-    ) -> sa.Select[Any] | sa.CompoundSelect[Any]:
-        return _kept_money(db, period, intervals, keys)
+    def money(places: Sequence[Place]) -> sa.CompoundSelect[Any]:
+        return _kept_money(db, period, *apart(places))
 
     return Source(lines, lines, lambda _, few: few, numbers, sums, by_name, money)
 
@@ -250,6 +249,12 @@ def named_lines(lines: sa.Subquery, names: sa.Subquery, asked: ByName) -> sa.Sub
     named = asked.of(names.c).label("named")
     joined = lines.join(names, names.c.inviter_key == lines.c.inviter_key)
     return sa.select(*lines.c, named).select_from(joined).subquery("line")
+
+
+def apart(places: Sequence[Place]) -> tuple[Sequence[Interval], Collection[str]]:
+    """Return the intervals that some lines are in, the oldest first, and their inviters' keys."""
+    intervals = {each.first: each for each, _ in places}
+    return [each for _, each in sorted(intervals.items())], {key for _, key in places}
 
 
 def _own(table: Any, period: Period) -> list[sa.ColumnElement[bool]]:

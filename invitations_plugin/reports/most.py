@@ -69,9 +69,7 @@ class Most:
         state, period = read_state(self._db), self._period
         if state is None or column not in PEAKS or period.by not in UNITS:
             return False
-        return has_figures(period) and (period.timezone, period.by) in whole(
-            self._db, state.timezones
-        )
+        return has_figures(period) and period.timezone in whole(self._db, state.timezones)
 
     def _keys_told(self) -> Sequence[str]:
         """Return the inviters whose peaks may be too low: there is a delta of theirs.

@@ -22,13 +22,14 @@ from ..models import HostKey, Invitation
 from .models import FigureState, InviterPeak
 from .periods import Period, last_day
 from .rows import STAFF, row_sums
-from .spans import TYPES, as_table, span, spans
+from .spans import TYPES, as_table, span
 from .zones import Zones, zones_of
 
 I = Invitation  # noqa: E741  # named once, used on every line below
 P = InviterPeak
 UNITS: Final = ("day", "week")
 PEAKS: Final = ("sent", "accepted", "purchased")
+DAY: Final = {**TYPES, "month": sa.Date(), "week": sa.Date()}
 LINE: Final = {**TYPES, "inviter_key": HostKey}
 
 
@@ -83,12 +84,11 @@ def _counted(db: Session, places: Sequence[tuple[str, str, date, str]]) -> sa.Se
 
 def is_anything_due(db: Session, zones: Zones) -> bool:
     """Return whether something was never counted, in one of the zones."""
-    done = sa.select(sa.func.count()).where(FigureState.name.in_(_names(zones)))
-    return (db.scalar(done.where(FigureState.is_whole)) or 0) < len(_names(zones))
+    return len(whole(db, zones)) < len(_names(zones))
 
 
-def whole(db: Session, zones: Zones) -> Sequence[tuple[str, str]]:
-    """Return the zones and units that are counted, each all of it."""
+def whole(db: Session, zones: Zones) -> Sequence[str]:
+    """Return the zones in which everything is counted."""
     names = _names(zones)
     done = sa.select(FigureState.name).where(FigureState.name.in_(names), FigureState.is_whole)
     return [names[each] for each in db.scalars(done)]
@@ -101,28 +101,26 @@ def forget(db: Session) -> None:
 
 
 def count_next(db: Session, zones: Zones) -> None:
-    """Count a month that was not counted yet, of a zone's days or weeks. The caller commits.
+    """Count a month of a zone that was not counted yet. The caller commits.
 
     What is written while this goes on has a delta, and is counted when that is folded.
     """
-    for name, (zone, unit) in _names(zones).items():
+    for name, zone in _names(zones).items():
         row = db.execute(
             sa.select(FigureState.position, FigureState.is_whole).where(FigureState.name == name)
         ).first()
         if row is None or not row.is_whole:
-            month = next(months(db, zone, unit, row.position if row else 0), None)
+            month = next(months(db, zone, row.position if row else 0), None)
             if month is not None:
-                _count_month(db, zones, (zone, unit), month)
+                _count_month(db, zones, zone, month)
             _note(db, name, month)
             return
 
 
-def _names(zones: Zones) -> Mapping[str, tuple[str, str]]:
-    """Return the names of the states, each with its zone and unit."""
+def _names(zones: Zones) -> Mapping[str, str]:
+    """Return the names of the states, each with its zone."""
     known = sorted({zone for each in zones.values() for zone in each})
-    return {
-        f"peaks {unit} {place}": (zone, unit) for place, zone in enumerate(known) for unit in UNITS
-    }
+    return {f"peaks {place}": zone for place, zone in enumerate(known)}
 
 
 def _note(db: Session, name: str, month: date | None) -> None:
@@ -131,13 +129,12 @@ def _note(db: Session, name: str, month: date | None) -> None:
     db.execute(row.on_conflict_do_update(index_elements=[FigureState.name], set_=values))
 
 
-def months(db: Session, zone: str, unit: str, position: int = 0) -> Iterator[date]:
-    """Yield the months that anything was sent in, those after the one at a position."""
+def months(db: Session, zone: str, position: int = 0) -> Iterator[date]:
+    """Yield the months with a day or week that something was sent in, after a position."""
     ends = sa.select(sa.func.min(I.sent_at), sa.func.max(I.sent_at))
     found = [day_of(each, zone) for each in db.execute(ends).one() if each is not None]
-    first, last = (month_of(each, unit) for each in found or (date.max, date.min))
-    if position:
-        first = _after(date.fromordinal(position))
+    first, last = found or (date.max, date.min)
+    first = _after(date.fromordinal(position)) if position else month_of(first, "week")
     while first <= last:
         yield first
         first = _after(first)
@@ -147,34 +144,55 @@ def _after(month: date) -> date:
     return last_day(month, "month") + timedelta(days=1)
 
 
-def _count_month(db: Session, zones: Zones, place: tuple[str, str], month: date) -> None:
-    most = of_month(db, zones, place, month)
+def _count_month(db: Session, zones: Zones, zone: str, month: date) -> None:
+    most = of_month(db, zones, zone, month)
     rows = db.execute(sa.select(most).where(most.c.sent > 1))
-    _write(db, {(*place, month, key): counts for key, *counts in rows})
+    _write(db, {(zone, unit, month, key): counts for unit, key, *counts in rows})
 
 
-def of_month(db: Session, zones: Zones, place: tuple[str, str], month: date) -> sa.Subquery:
-    """Return the most that each inviter had in a day or week that begins in a month.
+def of_month(db: Session, zones: Zones, zone: str, month: date) -> sa.Subquery:
+    """Return the most that each inviter had in a day and in a week that begin in a month.
 
-    :param place: the zone and the unit. What was sent from a store view that is not counted in
-        the zone does not matter there.
+    What was sent from a store view that is not counted in the zone does not matter there.
     """
-    zone, unit = place
-    others = [view for view, own in zones.items() if zone not in own]
-    intervals = [
-        each
-        for each in _period(zone, unit, month, last_day(month, "month")).intervals
-        if month_of(each.first, unit) == month
+    lines = _days(db, zones, zone, month)
+    weeks = sa.select(lines.c.inviter_key, *_each(sa.func.sum, lines))
+    weeks = weeks.where(lines.c.week.is_not(None)).group_by(lines.c.inviter_key, lines.c.week)
+    found = {"day": lines, "week": weeks.subquery()}
+    most = []
+    for unit, each in found.items():
+        named = sa.literal(unit, sa.String).label("unit")
+        query = sa.select(named, each.c.inviter_key, *_each(sa.func.max, each))
+        if unit == "day":
+            query = query.where(lines.c.month == month)
+        most.append(query.group_by(each.c.inviter_key))
+    return sa.union_all(*most).subquery("most")
+
+
+def _days(db: Session, zones: Zones, zone: str, month: date) -> sa.CTE:
+    """Return the lines of the days of a month, and of its last week."""
+    days = Period("", month, last_day(last_day(month, "month"), "week"), "day", zone).intervals
+    rows = [
+        {
+            **span(each),
+            "month": f"{month_of(each.first, 'day')}",
+            "week": f"{week}" if (week := first_day(each.first, "week")) >= month else None,
+        }
+        for each in days
     ]
-    among = spans(db, intervals)
+    among = as_table(db, rows, DAY)
     here = sa.and_(I.sent_at >= among.c.begins, I.sent_at < among.c.ends)
+    keys = (I.inviter_key, among.c.first, among.c.month, among.c.week)
     counts = [each for each in row_sums() if each.name in PEAKS]
-    lines = sa.select(I.inviter_key, *counts).select_from(among.join(I, here))
-    lines = lines.where(I.sent_at >= intervals[0].begins, I.sent_at < intervals[-1].ends)
-    lines = lines.where(I.store_view.not_in(others))
-    each = lines.where(I.inviter_key != STAFF).group_by(I.inviter_key, among.c.first).subquery()
-    most = [sa.func.max(each.c[name]).label(name) for name in PEAKS]
-    return sa.select(each.c.inviter_key, *most).group_by(each.c.inviter_key).subquery("most")
+    lines = sa.select(*keys, *counts).select_from(among.join(I, here)).group_by(*keys)
+    lines = lines.where(I.sent_at >= days[0].begins, I.sent_at < days[-1].ends)
+    others = [view for view, own in zones.items() if zone not in own]
+    lines = lines.where(I.store_view.not_in(others), I.inviter_key != STAFF)
+    return lines.cte().prefix_with("MATERIALIZED")
+
+
+def _each(function: Any, lines: Any) -> list[sa.ColumnElement[int]]:
+    return [sa.cast(function(lines.c[name]), sa.BigInteger).label(name) for name in PEAKS]
 
 
 def _period(zone: str, unit: str, first: date, last: date) -> Period:
