@@ -60,8 +60,8 @@ HEADS = (
     "page / limit, undisturbed",
 )
 ABOUT = """GET requests as the server's work from the WSGI call to the end of the answer, p50. Each
-contender has a process of its own; all read the same database and take turns at each request, five
-in a row after one that does not count, for it finds the processor's caches full of what the others
+contender has a process of its own; all read the same database and take turns at each request, ten
+in a row after two that do not count, for these find the processor's caches full of what the others
 left. On a busy machine the longer request is interrupted more often: the last column divides what
 the quickest tenth of each stayed below.
 
@@ -96,7 +96,7 @@ def _on(url: str, folder: Path, requests: int) -> tuple[str, dict[str, str]]:
     engine.dispose()
     seen = look_at_all(url, folder, shapes)
     contenders = [Contender(each, contend, (each, url, str(folder), shapes)) for each in EVERYBODY]
-    found = take_turns_at(list(shapes), contenders, requests, SECONDS, f"grid, {kind}")
+    found = take_turns_at(list(shapes), contenders, requests, SECONDS, f"grid, {kind}", 10)
     rows = [_row(name, times) for name, times in found.items()]
     heading = f"**{kind} {version}, {total:,} invitations**"
     text = "\n\n".join([heading, table(HEADS, rows), _verdict(found, seen, kind, total)])

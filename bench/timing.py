@@ -19,7 +19,6 @@ WARM_UP = 20
 WARM_SECONDS = 0.5
 SLOW = 0.3  # seconds that are none of the caches' doing
 FEWEST = 3
-IN_A_ROW = 5
 Once = Callable[..., float]  # does the work one time and returns the seconds it took
 Make = Callable[..., AbstractContextManager[Once]]
 
@@ -175,27 +174,32 @@ def one_after_another(
 
 
 def take_turns_at(
-    jobs: Sequence[str], contenders: Iterable[Contender], rounds: int, seconds: float, label: str
+    jobs: Sequence[str],
+    contenders: Iterable[Contender],
+    times: int,
+    seconds: float,
+    label: str,
+    in_a_row: int = 5,
 ) -> dict[str, dict[str, Times]]:
-    """Let all do every job in each round, taking turns; return times by job and name.
+    """Let all do every job so many times, taking turns; return times by job and name.
 
-    Whatever disturbs the machine for a while disturbs some rounds of all jobs, not all of some.
-    A turn is :data:`IN_A_ROW` times, after one that does not count: it finds the processor's
-    caches full of what the others left, which is the benchmark's doing, and of no matter to
-    what takes longer than :data:`SLOW`, whose warming up counts as well. Who has been busy with
-    a job for ``seconds``, and has done it :data:`FEWEST` times, rests for the rest of its rounds:
-    the slow would hold up the fast.
+    Each round has all jobs: what disturbs the machine for a while disturbs some rounds of all,
+    not all of some. A turn is ``in_a_row`` times, after a fifth as many that do not count: these
+    find the processor's caches full of what the others left, which is the benchmark's doing, and
+    of no matter to what takes longer than :data:`SLOW`, whose warming up counts as well. Who has
+    been busy with a job for ``seconds``, and has done it :data:`FEWEST` times, rests for the rest
+    of its rounds: the slow would hold up the fast.
     """
     with ExitStack() as stack:
         runners = [stack.enter_context(_Runner(each)) for each in contenders]
         turns = [[_Turns(runner, job) for runner in runners] for job in jobs]
-        in_all = [turns] * -(-rounds // IN_A_ROW)
+        in_all = [turns] * -(-times // in_a_row)
         bar = stack.enter_context(click.progressbar(length=len(in_all) * len(jobs), label=label))
         for each in chain.from_iterable(turns):
             each.warm_up()
         for at_job in chain.from_iterable(in_all):
             for each in random.sample(at_job, len(at_job)):
-                each.take(seconds)
+                each.take(seconds, in_a_row)
             bar.update(1)
     return {
         job: {each.runner.contender.name: Times(each.times) for each in at_job}
@@ -232,11 +236,12 @@ class _Turns:
         else:
             self.busy = 0.0
 
-    def take(self, seconds: float) -> None:
-        """Let it do its job :data:`IN_A_ROW` times, after one that does not count."""
+    def take(self, seconds: float, in_a_row: int) -> None:
+        """Let it do its job some times in a row, after a few that do not count."""
         if not (self._is_enough(seconds) or self.is_slow):
-            self.once()
-        for _ in range(IN_A_ROW):
+            for _ in range(in_a_row // 5):
+                self.once()
+        for _ in range(in_a_row):
             if not self._is_enough(seconds):
                 self.times.append(self.once())
 
