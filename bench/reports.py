@@ -53,7 +53,8 @@ Everybody has a process of its own; all take turns at each report.
 - *{PLAIN}*: what one writes by hand: the table grouped by the day of the database, in UTC.
 
 Inviters by day or week with the most of a count are sought where the peak of an inviter's month
-is that high. Pages far behind, the least first and the order by revenue take all lines."""
+is that high, a day's revenue where a month brought as much. To sort by a week's revenue takes all
+lines, and so do pages far behind the first."""
 JOBS: Final = (
     "last 30 days by day",
     "half a year by day",
@@ -74,6 +75,8 @@ JOBS: Final = (
     "inviters, half a year by week",
     "inviters with most sent, half a year by week",
     "inviters with most accepted, half a year by day",
+    "inviters with most revenue, half a year by day",
+    "inviters with fewest accepted, half a year by day",
 )
 SEARCHED: Final = "beatrice"
 COMMON: Final = "e"
@@ -87,6 +90,7 @@ TURNED = (
     f"select count(*) {SENT} and status = 'accepted' and exists (select 1 from"
     " invitations_invitation as o where o.inviter_key = i.customer_key and o.sent_at is not null)"
 )
+PAID = "select invitation_id, sum(amount) as amount from invitations_purchase group by 1"
 BOUGHT = "(select min(first_at) from invitations_purchase where invitation_id = i.id)"
 SPREADS = {
     "sqlite": "select seconds from (select seconds, row_number() over (order by seconds) as place,"
@@ -209,6 +213,8 @@ def _ours(db: Session) -> Mapping[str, Callable[[], object]]:
         JOBS[16]: lambda: customers(db, replace(half, by="week")),
         JOBS[17]: lambda: customers(db, replace(half, by="week"), "sent"),
         JOBS[18]: lambda: customers(db, half, "accepted"),
+        JOBS[19]: lambda: customers(db, half, "revenue"),
+        JOBS[20]: lambda: customers(db, half, "accepted", "asc"),
     }
 
 
@@ -262,6 +268,8 @@ def _plain(db: Session) -> Mapping[str, Callable[[], object]]:
     page = "order by 1 desc, sent desc limit 50"
     by_name = "order by lower(max(inviter_name)), sent desc limit 50"
     named = " or ".join(f"lower({each}) like :text" for each in ("inviter_name", "inviter_email"))
+    paid = f"left join ({PAID}) as p on p.invitation_id = id"
+    richest = "order by coalesce(sum(p.amount), 0) desc limit 50"
     left = f"left join ({bought}) as b on b.invitation_id = id"
     return {
         JOBS[0]: job(day, last),
@@ -283,6 +291,8 @@ def _plain(db: Session) -> Mapping[str, Callable[[], object]]:
         JOBS[16]: job(f"{week}, inviter_key", half, end=page),
         JOBS[17]: job(f"{week}, inviter_key", half, end="order by sent desc limit 50"),
         JOBS[18]: job(by_day, half, end="order by 4 desc limit 50"),
+        JOBS[19]: job(by_day, half, join=paid, end=richest),
+        JOBS[20]: job(by_day, half, end="order by 4 limit 50"),
     }
 
 

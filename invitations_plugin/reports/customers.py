@@ -40,6 +40,7 @@ SORTS: Final = (
 BRIEF: Final = ("interval", "sent")  # what no other count is needed for
 BY_NAME: Final = (*NAMED, "key")  # what is kept of each inviter, and has an index
 BESIDE: Final = ("group", "revenue")
+COUNTED: Final = ("sent", "accepted", "purchased", "revenue")
 SIZE: Final = 50
 ASKED: Final = 500  # customers that the store is asked about at a time
 MOST_PAGES: Final = 200
@@ -92,7 +93,8 @@ def customers(
 ) -> CustomersPage:
     """Return a page of who sent invitations, interval by interval.
 
-    Sorted by one of :data:`SORTS`, ``asc`` or ``desc``; ties by the number sent, then the key.
+    Sorted by one of :data:`SORTS`, ``asc`` or ``desc``; ties by the number sent, then the key,
+    with the least of a count first by the key alone.
     By whole months and years it is read from figures. A group is the store's to know: to sort
     by it, it is asked about everybody who has a line.
 
@@ -133,6 +135,8 @@ class _Asked:
         first = (
             column.asc().nulls_first() if self.direction == "asc" else column.desc().nulls_last()
         )
+        if self.direction == "asc" and self.sort in COUNTED:  # ties without end
+            return [first, cells.c.inviter_key, cells.c.first]
         return [first, cells.c.sent.desc(), cells.c.inviter_key, cells.c.first]
 
     @property
@@ -256,11 +260,12 @@ def _few_counts(
     def order(lines: sa.FromClause) -> Sequence[sa.ColumnElement[Any]]:
         if is_named:
             return by_name.order(lines.c.named, lines.c)
-        return asked.order(lines, sa.literal(0))
+        return asked.order(lines, lines.c.get("amount", sa.literal(0)))
 
     cells: sa.FromClause | None = source.by_name(intervals, by_name) if is_named else None
-    if asked.direction == "desc" and not is_named:
-        cells = source.most(intervals, asked.sort, by_name.most)
+    if asked.sort in COUNTED:
+        first = source.most if asked.direction == "desc" else source.least
+        cells = first(intervals, asked.sort, by_name.most)
     if cells is None and asked.sort in BRIEF:
         cells = source.brief(intervals)
     if cells is None:

@@ -14,7 +14,7 @@ from ..models import Invitation
 from . import staff
 from .inviters import ByName, Place, Source, apart, has_figures, named_lines
 from .models import FigureDelta, InvitationPurchase, InviterName
-from .most import Most
+from .most import with_ends
 from .names import Found, kept_names, listed, told_keys
 from .peaks import LINE
 from .periods import Interval, Period
@@ -66,7 +66,7 @@ def counted(
 
     bought = partial(_bought, db, period, of_staff=of_staff)
     source = Source(lines, brief, whole, numbers, sums, by_name, bought)
-    return replace(source, most=Most(db, period, found)) if is_kept else source
+    return with_ends(db, period, source, found) if is_kept else source
 
 
 def _bought(

@@ -66,7 +66,7 @@ class Source:
     at least the first brief lines in an order, each with the ``named`` that it has there.
     ``money`` is what was bought by the invitees of some lines, and maybe of others: a day of the
     interval, or else a moment of it, inviter, currency, orders and amount. ``most`` is as
-    ``by_name``, by a count; None where it takes all lines to know them.
+    ``by_name``, by a count, and ``least`` those that have least; None where it takes all lines.
     """
 
     lines: Callable[[Sequence[Interval]], sa.Subquery]
@@ -77,6 +77,7 @@ class Source:
     by_name: Callable[[Sequence[Interval], ByName], sa.Subquery]
     money: Callable[[Sequence[Place]], sa.Select[Any] | sa.CompoundSelect[Any]]
     most: Callable[[Sequence[Interval], str, int], sa.FromClause | None] = lambda *_: None
+    least: Callable[[Sequence[Interval], str, int], sa.FromClause | None] = lambda *_: None
 
 
 def are_kept(period: Period) -> bool:

@@ -1,8 +1,14 @@
-"""The first lines by a count, from the peaks: who had the most, and only their days and weeks."""
+"""The first lines by a count, without a look at all: those with the most, those with the least.
+
+The most is sought where the peaks are, a day's revenue in the months that brought it. The least is what
+nearly all have: it is sought by the keys, for that is what such lines are sorted by.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -11,8 +17,8 @@ from sqlalchemy.orm import Session
 from ..models import HostKey, Invitation
 from . import staff
 from .folding import read_state
-from .inviters import has_figures
-from .models import FigureDelta, InviterPeak
+from .inviters import ByName, Source, has_figures, scope_of
+from .models import FigureDelta, InvitationPurchase, InviterFigure, InviterPeak, MoneyDelta
 from .names import Found, listed, told_keys
 from .peaks import PEAKS, UNITS, month_of, whole
 from .periods import Interval, Period
@@ -20,12 +26,14 @@ from .rows import STAFF, row_sums
 from .spans import TYPES, Types, as_table, span
 
 I = Invitation  # noqa: E741  # named once, used on every line below
-P = InviterPeak
+P, F = InviterPeak, InviterFigure
 DATED: Final[Types] = {**TYPES, "month": sa.Date()}
 MONTH: Final[Types] = {"month": sa.Date(), "inviter_key": HostKey}
 LINE: Final[Types] = {"first": sa.Date(), "inviter_key": HostKey}
 MOST_MONTHS: Final = 3000  # of inviters; with more to look at, to look at all takes no longer
 MOST_TOLD: Final = 500
+MOST_LINES: Final = 5000  # that are looked at for the least
+AMOUNT: Final = {"revenue": "amount"}  # what a column is called beside the counts
 
 
 class Most:
@@ -51,7 +59,7 @@ class Most:
         self._told = self._keys_told()
         if len(self._told) > MOST_TOLD:
             return None
-        self._names = tuple(dict.fromkeys(("sent", column)))
+        self._names = tuple(dict.fromkeys(("sent", AMOUNT.get(column, column))))
         peaks, beside = self._highest(intervals, column), self._beside(intervals)
         tried, lines = number, beside
         least = max(_of_rank(peaks, number), _nth(beside, number))
@@ -67,8 +75,10 @@ class Most:
 
     def _can_be_told(self, column: str) -> bool:
         state, period = read_state(self._db), self._period
-        if state is None or column not in PEAKS or period.by not in UNITS:
+        if state is None or period.by not in UNITS:
             return False
+        if column not in PEAKS and (column not in AMOUNT or period.by != "day"):
+            return False  # what a week brings may be of two months
         return has_figures(period) and period.timezone in whole(self._db, state.timezones)
 
     def _keys_told(self) -> Sequence[str]:
@@ -76,19 +86,25 @@ class Most:
 
         They are read once: folded a moment later, they stay among those that are looked at.
         """
-        keys = sa.select(told_keys(FigureDelta).c.inviter_key)
+        keys = sa.select(told_keys(FigureDelta, MoneyDelta).c.inviter_key)
         return self._db.scalars(keys.limit(MOST_TOLD + 1)).all()
 
     def _highest(self, intervals: Sequence[Interval], column: str) -> Sequence[Any]:
         """Return inviters' months with the most in one day or week, those with the most first."""
-        peak, unit = getattr(P, column), self._period.by
+        unit = self._period.by
+        row: Any = P
+        month, here = P.month, [P.unit == unit]
+        if column in AMOUNT:
+            row, month = F, F.first
+            here = [F.unit == "month", F.scope == scope_of(self._period), row.inviter_key != STAFF]
+        most = getattr(row, AMOUNT.get(column, column))
         first, last = (month_of(each.first, unit) for each in (intervals[0], intervals[-1]))
-        own = [P.timezone == self._period.timezone, P.unit == unit, P.month.between(first, last)]
+        here += [row.timezone == self._period.timezone, month.between(first, last)]
         if self._found is not None:
-            own.append(self._found(P.inviter_key))
-        query = sa.select(P.month, P.inviter_key, peak.label("most"))
-        query = query.where(*own, peak > 1, P.inviter_key.not_in(self._told))
-        return self._db.execute(query.order_by(peak.desc()).limit(MOST_MONTHS + 1)).all()
+            here.append(self._found(row.inviter_key))
+        query = sa.select(month.label("month"), row.inviter_key, most.label("most"))
+        query = query.where(*here, most > 1, row.inviter_key.not_in(self._told))
+        return self._db.execute(query.order_by(most.desc()).limit(MOST_MONTHS + 1)).all()
 
     def _beside(self, intervals: Sequence[Interval]) -> Sequence[Any]:
         """Return the lines that no peak tells of: those of staff, and of all with a delta."""
@@ -96,7 +112,8 @@ class Most:
         is_meant = self._found or (lambda _key: sa.true())
         key = told.c.inviter_key
         of_told = self._counted(told, among, sa.true()).where(key != STAFF, is_meant(key))
-        counts = [staff.number(self._period, name, among.c).label(name) for name in self._names]
+        numbers = {name: staff.number(self._period, name, among.c) for name in self._names}
+        counts = [sa.cast(each, sa.BigInteger).label(name) for name, each in numbers.items()]
         of_staff = sa.select(among.c.first, sa.literal(STAFF).label("inviter_key"), *counts)
         return self._sent(of_told.union_all(of_staff.where(is_meant(sa.literal(STAFF)))))
 
@@ -120,16 +137,53 @@ class Most:
         own = [I.inviter_key == who.c.inviter_key, I.sent_at >= among.c.begins]
         own += [I.sent_at < among.c.ends, *self._period.within(I)]
         sums = {each.name: sa.select(each).where(*own).correlate(among, who) for each in row_sums()}
+        paid = sa.select(sa.func.sum(InvitationPurchase.amount)).join(
+            I, I.id == InvitationPurchase.invitation_id
+        )
+        sums["amount"] = paid.where(*own).correlate(among, who)
         counts = [
-            sa.func.coalesce(sums[name].scalar_subquery(), 0).label(name) for name in self._names
+            sa.cast(sa.func.coalesce(sums[name].scalar_subquery(), 0), sa.BigInteger).label(name)
+            for name in self._names
         ]
         query = sa.select(among.c.first, who.c.inviter_key, *counts)
         return query.join_from(who, among, here)
 
     def _listed(self, lines: Sequence[Any]) -> sa.Subquery | sa.CTE:
-        types: Types = {**LINE, **dict.fromkeys(self._names, sa.Integer())}
+        types: Types = {**LINE, **dict.fromkeys(self._names, sa.BigInteger())}
         rows = [dict(zip(types, (first.isoformat(), *more), strict=True)) for first, *more in lines]
         return as_table(self._db, rows, types)
+
+
+def with_ends(db: Session, period: Period, source: Source, found: Found | None) -> Source:
+    """Return a source that finds the lines with most and with least of a count."""
+    return replace(source, most=Most(db, period, found), least=partial(_least, db, source))
+
+
+def _least(
+    db: Session, source: Source, intervals: Sequence[Interval], column: str, number: int
+) -> sa.Subquery | sa.CTE | None:
+    """Return at least the first so many lines that have none of a count, or one sent.
+
+    They are by their inviters' keys. None where so many of these would have to be looked at.
+    """
+    told = set(db.scalars(sa.select(told_keys(FigureDelta, MoneyDelta).c.inviter_key)))
+    name, tried = "purchased" if column in AMOUNT else column, number
+    while tried <= MOST_LINES:
+        lines = sa.select(source.by_name(intervals, ByName("key", False, tried))).subquery()
+        whole = db.execute(sa.select(source.whole(intervals, lines))).all()
+        found = [each for each in whole if getattr(each, name) == (name == "sent")]
+        # Who is told of stands among them even where keys between are not.
+        if sum(each.inviter_key not in told for each in found) >= number:
+            names = [*LINE, *dict.fromkeys(("sent", name))]
+            rows = [
+                {each: getattr(line, each) for each in names} | {"first": f"{line.first}"}
+                for line in found
+            ]
+            return as_table(db, rows, {**dict.fromkeys(names, sa.BigInteger()), **LINE})
+        if len(whole) < tried:
+            return None
+        tried *= 4
+    return None
 
 
 def _of_rank(peaks: Sequence[Any], rank: int) -> int:

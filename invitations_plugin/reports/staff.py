@@ -14,11 +14,11 @@ from .rows import STAFF
 
 
 def number(period: Period, name: str, days: Any) -> sa.ColumnElement[int]:
-    """Return as SQL one count of what staff sent on some days, folded and not folded yet.
+    """Return as SQL one count (or ``amount``) of what staff sent on some days, folded or not yet.
 
     :param days: an interval, or a row of :func:`~.spans.spans`.
     """
-    row, delta = InviterFigure, FigureDelta
+    row, delta = InviterFigure, MoneyDelta if name == "amount" else FigureDelta
     folded = sa.select(sa.func.sum(getattr(row, name))).where(*_folded(row, period, days))
     fresh = sa.select(sa.func.sum(getattr(delta, name))).where(*_told(delta, period, days))
     one, other = (sa.func.coalesce(each.scalar_subquery(), 0) for each in (folded, fresh))
