@@ -103,7 +103,7 @@ def _translator() -> Callable[..., str]:
     speak = translator()
 
     def translate(message: str, **variables: Any) -> str:
-        if not any(isinstance(value, Markup) for value in variables.values()):
+        if not variables or not any(isinstance(each, Markup) for each in variables.values()):
             return speak(message, **variables)
         return Markup(escape(speak(message))) % variables  # noqa: S704  # escaped on both sides
 

@@ -6,6 +6,7 @@ import hmac
 import json
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any, Final
 from urllib.parse import quote_plus
 
@@ -41,6 +42,7 @@ NONE: Final = "0"  # in place of a saved view's id: no view, not even the one to
 LATEST_FIRST: Final = (Kind.NUMBER, Kind.DAY)
 
 
+@lru_cache(maxsize=2_000, typed=True)  # a page has some forty, nearly the same as the one before
 def _pair(name: str, value: object) -> str:
     """Return an argument of an address, "" for one without a value."""
     return f"{name}={quote_plus(str(value))}" if value != "" else ""
@@ -65,9 +67,9 @@ class Links:
         pairs = self._state
         if changes:
             pairs = pairs | {name: _pair(name, value) for name, value in changes.items()}
-        given = [pair for pair in pairs.values() if pair]
-        is_bare = not given or given == [pairs.get("view")]
-        return f"{path or self._path}?{_NO_VIEW if is_bare else '&'.join(given)}"
+        given = "&".join(filter(None, pairs.values()))
+        is_bare = not given or given == pairs.get("view")
+        return f"{path or self._path}?{_NO_VIEW if is_bare else given}"
 
     def here(self, **changes: object) -> str:
         """Return the same without the path, for what stands on the page itself and often."""
