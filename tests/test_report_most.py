@@ -47,11 +47,13 @@ def fill(store: Store) -> None:
         invite(store, key, 1, MONDAY + timedelta(days=10))
 
 
-def first(store: Store, by: str, sort: str = "sent", search: str = "") -> list[tuple[str, int]]:
+def first(
+    store: Store, by: str, sort: str = "sent", search: str = "", way: str = "desc"
+) -> list[tuple[str, int]]:
     """Return the first two inviters by a count, each with the number sent."""
     period = period_of(store, by=by, **PERIOD)
     with store.session() as db:
-        page = customers(db, period, sort, search=search, size=2)
+        page = customers(db, period, sort, way, search=search, size=2)
         return [(each.key, each.counts.sent) for each in page.rows]
 
 
@@ -111,6 +113,27 @@ def test_with_too_much_to_look_at_all_lines_are_made(
     invite(store, "2", 2, MONDAY + timedelta(hours=1))
     monkeypatch.setattr(most, limit, 0)
     assert first(store, by) == [("2", 5), ("1", 4)]
+
+
+@pytest.mark.parametrize("by", UNITS)
+def test_the_fewest_stand_by_their_keys(store: Store, by: str) -> None:
+    fill(store)
+    invite(store, "12", 2, status="accepted")
+    keep(store)
+    assert first(store, by, way="asc") == [("1", 1), ("2", 1)]
+    assert first(store, by, "accepted", way="asc") == [("1", 4), ("1", 1)]
+    invite(store, "11", 1)  # not folded
+    assert first(store, by, way="asc") == [("1", 1), ("11", 1)]
+
+
+@pytest.mark.parametrize("by", UNITS)
+def test_the_fewest_of_many_are_found_among_all_lines(
+    store: Store, monkeypatch: pytest.MonkeyPatch, by: str
+) -> None:
+    fill(store)
+    keep(store)
+    monkeypatch.setattr(most, "MOST_LINES", 0)
+    assert first(store, by, way="asc") == [("1", 1), ("2", 1)]
 
 
 def test_while_peaks_are_counted_reports_are_right(store: Store) -> None:

@@ -1,7 +1,7 @@
 """The first lines by a count, without a look at all: those with the most, those with the least.
 
-The most is sought where the peaks are, a day's revenue in the months that brought it. The least is what
-nearly all have: it is sought by the keys, for that is what such lines are sorted by.
+The most is sought where the peaks are, a day's revenue in the months that brought it. The least
+is what nearly all have: it is sought by the keys, for that is what such lines are sorted by.
 """
 
 from __future__ import annotations
