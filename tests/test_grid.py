@@ -13,6 +13,7 @@ from invitations_plugin.grid import (
     COLUMNS,
     Query,
     Selection,
+    Total,
     next_ids,
     read_page,
     read_query,
@@ -137,6 +138,27 @@ def test_pages_of_a_filter_walk_what_it_matches_once(store: Store) -> None:
     forward = [each for page in walk(store, query, backwards=False, size=20) for each in page]
     assert len(forward) == len(expected)
     assert set(forward) == expected
+
+
+@pytest.mark.parametrize("sort", ["sent", "id"])
+def test_a_total_is_exact_up_to_a_few_and_the_same_on_each_page(
+    store: Store, monkeypatch: pytest.MonkeyPatch, sort: str
+) -> None:
+    for module in ("pages", "narrowing"):
+        monkeypatch.setattr(f"invitations_plugin.grid.{module}.FEW", 6)
+    made = {"sent": 5, "expired": 7}
+    for status, number in made.items():
+        insert(store, [row(f"{n}@{status}.example", status) for n in range(number)])
+    expected = {"sent": Total(5), "expired": Total(6, True), "declined": Total(0)}
+    with store.session() as db:
+        for status, total in expected.items():
+            query = {"status": status, "sort": sort}
+            page = read_page(db, read_query(query, ROME))
+            assert (len(page.rows), page.total) == (made.get(status, 0), total)
+            for key in ("1", "1:2020-01-01T00:00:00"):  # behind the last one
+                page = read_page(db, read_query(query | {"after": key}, ROME))
+                assert page.rows == []
+                assert page.total == total
 
 
 def ids_of(store: Store, matches: Callable[[Invitation], bool]) -> list[int]:

@@ -39,6 +39,7 @@ WANTED: Final[Any] = sa.bindparam("wanted", type_=sa.Integer)
 # A plan that is kept knows no number that comes as a parameter, and would rather sort all rows.
 WANTED_IN_WRITING: Final[Any] = sa.bindparam("wanted", type_=sa.Integer, literal_execute=True)
 BEFORE_LAST: Final[Any] = sa.bindparam("before_last", type_=sa.Integer)
+MOST_NUMBERED: Final[Any] = sa.bindparam("most_numbered", type_=sa.Integer)
 # What the newest-first order can be walked by: the value of one of these, in its index.
 DRIVERS: Final = (
     "inviter_key",
@@ -91,6 +92,11 @@ def read_page(session: Session, query: Query) -> Page:
     ``highest``, the highest id there is: "all" means nothing that comes later.
     """
     db = connection_of(session)
+    if _counts_itself(query.form()):
+        found = _walk(db, query)
+        if found.rows:
+            number = found.rows[0].number
+            return _page(query, found, Total(min(number, FEW), number > FEW))
     narrowed = few(db, query.given)
     if narrowed is None:
         found = _walk(db, query)
@@ -157,7 +163,7 @@ def _picks(form: Form, start: Start, dialect: str) -> list[sa.Select[Any]]:
     """Return the statements of a page among ``ids``, one a range."""
     ids = is_among(I.id, parameter_of_many("ids", dialect), dialect)
     statement = _rows(form).where(ids, *(each.as_sql() for each in form.given))
-    ranges = stretches(form, start, None)
+    ranges = stretches(form, start, None, dialect)
     return [stretch.within(statement, "").limit(WANTED) for stretch in ranges]
 
 
@@ -188,7 +194,8 @@ def _walk(db: sa.Connection, query: Query) -> _Found:
 
 def _look(db: sa.Connection, query: Query, key: Key | None, most: int) -> _Found:
     """Return the page's rows among the next so many behind a key."""
-    values = values_of(query.given) | key_values(key) | {"most": most, "before_last": most - 1}
+    limits = {"most": most, "before_last": most - 1, "most_numbered": FEW + 1}
+    values = values_of(query.given) | key_values(key) | limits
     walks, has_rest = _walks(query.form(), Start.of(key), db.dialect.name)
     rows: list[Any] = []
     for walk in walks:
@@ -208,12 +215,27 @@ def _walks(form: Form, start: Start, dialect: str) -> tuple[list[_Walk], bool]:
     """Return how each range is walked, and whether filters leave some of its rows out."""
     driver, own, rest = _parted(form)
     statement = _rows(form).where(*own)
-    ranges = [each.within(statement, dialect) for each in stretches(form, start, driver)]
+    if _counts_itself(form):
+        statement = statement.add_columns(_number(form.given, dialect))
+    ranges = [each.within(statement, dialect) for each in stretches(form, start, driver, dialect)]
     walks = [
         _Walk(_among_the_first(each, rest, dialect), each.offset(BEFORE_LAST).limit(1))
         for each in ranges
     ]
     return walks, bool(rest)
+
+
+@lru_cache(maxsize=MOST_KEPT)
+def _counts_itself(form: Form) -> bool:
+    """Return whether the filters are the walk's own and an index's: then one statement does."""
+    path = best_path(form.given)
+    return bool(path.sought) and len(path.covered) == len(form.given) and not _parted(form)[2]
+
+
+def _number(given: tuple[Condition, ...], dialect: str) -> sa.ColumnElement[int]:
+    """Return how many match, at most one more than a few, as an index says."""
+    some = sa.select(I.id).where(*sought(best_path(given), dialect)).limit(MOST_NUMBERED).subquery()
+    return sa.select(sa.func.count()).select_from(some).scalar_subquery().label("number")
 
 
 def _start(db: sa.Connection, query: Query, key: Key | None) -> Key | None:

@@ -1,7 +1,7 @@
 """The ranges of an index that a page is read from, in its order.
 
 A page starts behind a key, the value and the id of a row. SQLite seeks only on one column of
-such a pair, so it is two ranges: the rest of the key's own value, then the values beyond.
+such a pair, so there it is two ranges: the rest of the key's own value, then the values beyond.
 Rows without a value come last.
 """
 
@@ -41,13 +41,13 @@ class Start(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """One range: ``fixed`` expressions have a value, the next one lies beyond another.
+    """One range: ``fixed`` expressions have a value, the next ones lie beyond others.
 
     ``order`` is what it is read by behind the fixed ones.
     """
 
     fixed: Sequence[tuple[Expression, Any]]
-    beyond: tuple[Expression, Any] | None
+    beyond: Sequence[tuple[Expression, Any]]
     order: Sequence[Expression]
     descending: bool
     presence: Sequence[sa.ColumnElement[bool]] = ()
@@ -57,7 +57,7 @@ class Stretch:
         if self.fixed and dialect == "postgresql":
             return self._as_pairs(statement)
         same = [expression == value for expression, value in self.fixed]
-        further = [self._is_beyond(*self.beyond)] if self.beyond else []
+        further = [self._is_beyond(*each) for each in _pairs(self.beyond)]
         ordered = map(self._direction, self.order)
         return statement.where(*same, *further, *self.presence).order_by(*ordered)
 
@@ -70,10 +70,10 @@ class Stretch:
         expressions, values = zip(*self.fixed, strict=True)
         fixed, same = sa.tuple_(*expressions), sa.tuple_(*values)
         ends = [fixed >= same, fixed <= same]
-        if self.beyond is not None:
-            whole = sa.tuple_(*expressions, self.beyond[0])
-            last = sa.tuple_(*values, self.beyond[1])
-            ends[int(self.descending)] = self._is_beyond(whole, last)
+        if self.beyond:
+            last, behind = zip(*self.beyond, strict=True)
+            whole = (sa.tuple_(*expressions, *last), sa.tuple_(*values, *behind))
+            ends[int(self.descending)] = self._is_beyond(*whole)
         ordered = map(self._direction, (*expressions, *self.order))
         return statement.where(*ends, *self.presence).order_by(*ordered)
 
@@ -87,7 +87,17 @@ class Stretch:
         return found
 
 
-def stretches(form: Form, start: Start, driver: Condition | None) -> Iterator[Stretch]:
+def _pairs(beyond: Sequence[tuple[Expression, Any]]) -> Sequence[tuple[Any, Any]]:
+    """Return what is compared with what: one with one, or all with all."""
+    if len(beyond) < 2:
+        return beyond
+    expressions, values = zip(*beyond, strict=True)
+    return [(sa.tuple_(*expressions), sa.tuple_(*values))]
+
+
+def stretches(
+    form: Form, start: Start, driver: Condition | None, dialect: str
+) -> Iterator[Stretch]:
     """Yield the ranges behind a key, in reading order; :func:`key_values` is its parameters.
 
     :param driver: a filter by value whose index has the order behind it.
@@ -96,7 +106,7 @@ def stretches(form: Form, start: Start, driver: Condition | None) -> Iterator[St
     column = COLUMNS[form.sort]
     fixed = [(driver.column.order(), *driver.operands())] if driver is not None else []
     if column.code == "id":
-        beyond = None if start == Start.END else (I.id, KEY_ID)
+        beyond = [] if start == Start.END else [(I.id, KEY_ID)]
         yield Stretch(fixed, beyond, [I.id], descending)
         return
     value = column.order()
@@ -104,19 +114,23 @@ def stretches(form: Form, start: Start, driver: Condition | None) -> Iterator[St
     # As the index has it. PostgreSQL leaves its order for a condition that says nothing.
     presence = column.value() if column.code == "message" else value
     valued = [presence.is_not(None)] if column.is_nullable else []
-    without = Stretch(fixed, None, [I.id], descending, [presence.is_(None)])
-    all_valued = Stretch(fixed, None, [value, I.id], descending, valued)
+    without = Stretch(fixed, [], [I.id], descending, [presence.is_(None)])
+    all_valued = Stretch(fixed, [], [value, I.id], descending, valued)
     has_empty = column.is_nullable and all(each.column is not column for each in form.given)
     if start == Start.END:
         parts = [all_valued, without] if has_empty else [all_valued]
         yield from reversed(parts) if form.is_backwards else parts
     elif start == Start.EMPTY:
-        yield Stretch(fixed, (I.id, KEY_ID), [I.id], descending, [presence.is_(None)])
+        yield Stretch(fixed, [(I.id, KEY_ID)], [I.id], descending, [presence.is_(None)])
         if form.is_backwards:
             yield all_valued
     else:
-        yield Stretch([*fixed, (value, key_value)], (I.id, KEY_ID), [I.id], descending, valued)
-        yield Stretch(fixed, (value, key_value), [value, I.id], descending, valued)
+        own, last = (value, key_value), (I.id, KEY_ID)
+        if dialect == "postgresql":
+            yield Stretch(fixed, [own, last], [value, I.id], descending, valued)
+        else:
+            yield Stretch([*fixed, own], [last], [I.id], descending, valued)
+            yield Stretch(fixed, [own], [value, I.id], descending, valued)
         if has_empty and not form.is_backwards:
             yield without
 
