@@ -18,7 +18,7 @@ from .most import with_ends
 from .names import Found, kept_names, listed, told_keys
 from .peaks import LINE
 from .periods import Interval, Period
-from .rows import COUNTS, STAFF, row_sums
+from .rows import COUNTS, STAFF, counts_of_line, row_sums
 from .spans import as_table, span, spans
 
 I = Invitation  # noqa: E741  # named once, used on every line below
@@ -165,9 +165,8 @@ def _brief_of(
 ) -> sa.Subquery:
     """Return the brief lines of a few inviters, each sought by its inviter's moments."""
     among, who = spans(db, intervals), listed(db, keys)
-    own = [I.inviter_key == who.c.inviter_key, I.sent_at >= among.c.begins]
-    sent = sa.select(sa.func.count()).where(*own, I.sent_at < among.c.ends, *conditions)
-    number = sent.correlate(who, among).scalar_subquery().label("sent")
+    counts = counts_of_line(who.c.inviter_key, among.c, conditions, who, among)
+    number = counts["sent"].label("sent")
     each = sa.select(among.c.first, who.c.inviter_key, number).join_from(who, among, sa.true())
     lines = each.subquery("each")
     return sa.select(lines).where(lines.c.sent > 0).subquery("line")
@@ -193,16 +192,8 @@ def _completed(
 
     :param of_staff: what staff sent is asked of the figures of its days.
     """
-    own = [
-        I.inviter_key == few.c.inviter_key,
-        I.sent_at >= among.c.begins,
-        I.sent_at < among.c.ends,
-        *period.within(I),
-    ]
-    counts: dict[str, sa.ColumnElement[int]] = {
-        name: sa.select(each).where(*own).correlate(few, among).scalar_subquery()
-        for name, each in zip(COUNTS, row_sums(), strict=True)
-    }
+    found = counts_of_line(few.c.inviter_key, among.c, period.within(I), few, among)
+    counts: dict[str, sa.ColumnElement[int]] = {name: found[name] for name in COUNTS}
     if of_staff:
         is_theirs = few.c.inviter_key == STAFF
         counts = {

@@ -18,11 +18,11 @@ from ..models import HostKey, Invitation
 from . import staff
 from .folding import read_state
 from .inviters import ByName, Source, has_figures, scope_of
-from .models import FigureDelta, InvitationPurchase, InviterFigure, InviterPeak, MoneyDelta
+from .models import FigureDelta, InviterFigure, InviterPeak, MoneyDelta
 from .names import Found, listed, told_keys
 from .peaks import PEAKS, UNITS, month_of, whole
 from .periods import Interval, Period
-from .rows import STAFF, row_sums
+from .rows import STAFF, counts_of_line
 from .spans import TYPES, Types, as_table, span
 
 I = Invitation  # noqa: E741  # named once, used on every line below
@@ -134,15 +134,10 @@ class Most:
 
     def _counted(self, who: Any, among: Any, here: sa.ColumnElement[bool]) -> sa.Select[Any]:
         """Return brief lines of inviters, each counted by its inviter's moments."""
-        own = [I.inviter_key == who.c.inviter_key, I.sent_at >= among.c.begins]
-        own += [I.sent_at < among.c.ends, *self._period.within(I)]
-        sums = {each.name: sa.select(each).where(*own).correlate(among, who) for each in row_sums()}
-        paid = sa.select(sa.func.sum(InvitationPurchase.amount)).join(
-            I, I.id == InvitationPurchase.invitation_id
-        )
-        sums["amount"] = paid.where(*own).correlate(among, who)
+        within = self._period.within(I)
+        sums = counts_of_line(who.c.inviter_key, among.c, within, among, who)
         counts = [
-            sa.cast(sa.func.coalesce(sums[name].scalar_subquery(), 0), sa.BigInteger).label(name)
+            sa.cast(sa.func.coalesce(sums[name], 0), sa.BigInteger).label(name)
             for name in self._names
         ]
         query = sa.select(among.c.first, who.c.inviter_key, *counts)
@@ -170,8 +165,8 @@ def _least(
     name, tried = "purchased" if column in AMOUNT else column, number
     while tried <= MOST_LINES:
         lines = sa.select(source.by_name(intervals, ByName("key", False, tried))).subquery()
-        whole = db.execute(sa.select(source.whole(intervals, lines))).all()
-        found = [each for each in whole if getattr(each, name) == (name == "sent")]
+        all_of_them = db.execute(sa.select(source.whole(intervals, lines))).all()
+        found = [each for each in all_of_them if getattr(each, name) == (name == "sent")]
         # Who is told of stands among them even where keys between are not.
         if sum(each.inviter_key not in told for each in found) >= number:
             names = [*LINE, *dict.fromkeys(("sent", name))]
@@ -180,7 +175,7 @@ def _least(
                 for line in found
             ]
             return as_table(db, rows, {**dict.fromkeys(names, sa.BigInteger()), **LINE})
-        if len(whole) < tried:
+        if len(all_of_them) < tried:
             return None
         tried *= 4
     return None

@@ -21,7 +21,7 @@ from ..editing import day_of
 from ..models import HostKey, Invitation
 from .models import FigureState, InviterPeak
 from .periods import Period, last_day
-from .rows import STAFF, row_sums
+from .rows import STAFF, counts_of_line, row_sums
 from .spans import TYPES, as_table, span
 from .zones import Zones, zones_of
 
@@ -72,14 +72,8 @@ def _counted(db: Session, places: Sequence[tuple[str, str, date, str]]) -> sa.Se
         for place, (zone, unit, first, key) in enumerate(places)
     ]
     line = as_table(db, rows, LINE)
-    own = [I.inviter_key == line.c.inviter_key, I.sent_at >= line.c.begins]
-    own.append(I.sent_at < line.c.ends)
-    counts = [
-        sa.func.coalesce(sa.select(each).where(*own).correlate(line).scalar_subquery(), 0)
-        for each in row_sums()
-        if each.name in PEAKS
-    ]
-    return sa.select(line.c.place, *counts)
+    counts = counts_of_line(line.c.inviter_key, line.c, (), line)
+    return sa.select(line.c.place, *(sa.func.coalesce(counts[name], 0) for name in PEAKS))
 
 
 def is_anything_due(db: Session, zones: Zones) -> bool:

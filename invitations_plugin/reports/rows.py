@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
 
 import sqlalchemy as sa
 
@@ -22,3 +23,21 @@ def row_sums() -> list[sa.ColumnElement[int]]:
     return [
         value.label(name) for name, value in zip(COUNTS, [sa.func.count(), *summed], strict=True)
     ]
+
+
+def counts_of_line(
+    key: Any, among: Any, conditions: Iterable[sa.ColumnElement[bool]], *outer: Any
+) -> Mapping[str, sa.ScalarSelect[Any]]:
+    """Return as SQL the counts (and ``amount``) of a line, sought by its inviter's moments.
+
+    :param key: the inviter's.
+    :param among: the columns ``begins`` and ``ends`` of the line's interval.
+    :param outer: the tables that these are of.
+    """
+    own = [I.inviter_key == key, I.sent_at >= among.begins, I.sent_at < among.ends, *conditions]
+    sums: dict[str, sa.Select[Any]] = {each.name: sa.select(each) for each in row_sums()}
+    paid = sa.select(sa.func.sum(InvitationPurchase.amount).label("amount"))
+    sums["amount"] = paid.join(I, I.id == InvitationPurchase.invitation_id)
+    return {
+        name: each.where(*own).correlate(*outer).scalar_subquery() for name, each in sums.items()
+    }
