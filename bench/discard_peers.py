@@ -92,6 +92,7 @@ def _limit(url: str, folder: str, task: Task) -> Iterator[Work]:
     if parsed.get_backend_name() == "sqlite":
         connection = sqlite3.connect(str(parsed.database), isolation_level=None)
         connection.execute("pragma foreign_keys = on")
+        connection.execute("pragma cache_size = -16000")
         yield lambda: _on_sqlite(connection, task)
     else:
         plain = parsed.set(drivername="postgresql").render_as_string(hide_password=False)

@@ -16,7 +16,7 @@ from blinker import NamedSignal
 from sqlalchemy.orm import Session
 
 from .clock import now
-from .database import Busy, among, atomically, session
+from .database import Busy, among, atomically, engine, session
 from .events import announce
 from .grid import Selection
 from .lifecycle import (
@@ -43,7 +43,10 @@ log = logging.getLogger(__name__)
 
 I = Invitation  # noqa: E741  # named once, used on every line below
 COUNT_SECONDS, COUNT_STRETCH = 1.0, 50_000
-CHUNK: Final = 8_000  # a third of a second for SQLite's one writer; smaller ones write more in all
+# Others who write wait for a chunk: on SQLite all, on PostgreSQL those of its rows, and there
+# some chunks bring the search index in order on top of it. Smaller ones write more in all.
+CHUNK_SECONDS: Final = {"sqlite": 0.3, "postgresql": 0.2}
+FIRST_CHUNK, MOST_TIMES = 1_000, 2.0  # and how many times the one before the next may be
 # Why an action leaves an invitation alone, where that is not its status.
 ERASED, WAITING = "erased", "waiting"
 
@@ -53,13 +56,15 @@ class Action:
     """One entry of the Actions menu: the right it needs, and what it does to a chunk.
 
     ``able`` is as SQL what it can change, ``why_not`` why it leaves something else alone.
+    ``chunk`` is how many rows it begins with, ``most`` how many it does at a time at most.
     """
 
     right: str
     able: Callable[[], sa.ColumnElement[bool]]
     why_not: Callable[[], sa.ColumnElement[str]]
     change: Callable[[Session, Sequence[int], Actor], list[int]]
-    chunk: int
+    chunk: int = FIRST_CHUNK
+    most: int = 20_000
     signal: NamedSignal | None = None
 
 
@@ -77,6 +82,16 @@ class Outcome:
             self.skipped + other.skipped,
             self.failed + other.failed,
         )
+
+
+def next_chunk(action: Action, number: int, changed: int, seconds: float) -> int:
+    """Return how many rows to do after a chunk of so many: what takes a moment.
+
+    One that mostly left rows alone does not tell how long it takes to change them.
+    """
+    most = MOST_TIMES if changed * 2 >= number else 1
+    times = min(CHUNK_SECONDS[engine().dialect.name] / seconds, most)
+    return max(1, min(int(number * times), action.most))
 
 
 class Stop(Exception):
@@ -303,9 +318,9 @@ def _why_not_extended() -> sa.ColumnElement[str]:
 
 ACTIONS: Final[Mapping[str, Action]] = {
     "discard": Action(
-        "discard", is_discardable, _status, _discard_many, CHUNK, invitation_discarded
+        "discard", is_discardable, _status, _discard_many, signal=invitation_discarded
     ),
-    "send": Action("create", is_sendable, _why_not_sent, _send_many, 50),
-    "expire": Action("discard", is_expirable, _status, _expire_many, CHUNK),
-    "extend": Action("create", is_extendable, _why_not_extended, _extend_many, CHUNK),
+    "send": Action("create", is_sendable, _why_not_sent, _send_many, chunk=50, most=50),
+    "expire": Action("discard", is_expirable, _status, _expire_many),
+    "extend": Action("create", is_extendable, _why_not_extended, _extend_many),
 }

@@ -348,7 +348,8 @@ def is_passing(error: DBAPIError) -> bool:
 
 def configure_sqlite(engine: sa.Engine) -> None:
     """Make an SQLite engine of the store fit for several writers: WAL, durable commits,
-    foreign keys, and ten seconds of patience. Does nothing on other databases.
+    foreign keys, ten seconds of patience and 16 MB of pages a connection. Does nothing on other
+    databases.
     """
     if engine.dialect.name != "sqlite":
         return
@@ -361,6 +362,7 @@ def configure_sqlite(engine: sa.Engine) -> None:
             "journal_mode = WAL",
             "synchronous = FULL",
             "foreign_keys = ON",
+            "cache_size = -16000",  # KiB; with 2,000 a mass action writes pages twice
         ):
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()

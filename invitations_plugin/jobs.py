@@ -15,6 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import islice
+from time import monotonic
 from typing import Any
 
 import sqlalchemy as sa
@@ -22,7 +23,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from . import bulk, scope, selections
-from .bulk import ACTIONS, Outcome, Stop
+from .bulk import ACTIONS, Action, Outcome, Stop
 from .clock import now
 from .database import Busy, atomically, session
 from .grid import Selection, next_ids
@@ -153,11 +154,11 @@ def _run(held: _Held, over: Callable[[], bool]) -> None:
     forget_settings()  # those of this moment, however long the worker has been there
     try:
         action, selection = ACTIONS[held.action], selections.read(held.selection)
+        size = action.chunk
         while not over():
-            ids = atomically(lambda: _next_chunk(session(), held, selection, action.chunk))
-            if not ids:
+            size = _do_chunk(held, action, selection, size)
+            if not size:
                 return
-            bulk.do(action, ids, held.actor, lambda done, place: _keep(held, done, place))
         _give_back(held)
     except Stop:
         return
@@ -169,6 +170,16 @@ def _run(held: _Held, over: Callable[[], bool]) -> None:
         log.exception("The job %s failed", held.id)
         with suppress(Stop):
             atomically(lambda: _set(session(), held, **_ended(JobState.FAILED)))
+
+
+def _do_chunk(held: _Held, action: Action, selection: Selection, size: int) -> int:
+    """Do the next rows; return how many are to follow, 0 where the job is over."""
+    ids = atomically(lambda: _next_chunk(session(), held, selection, size))
+    if not ids:
+        return 0
+    start = monotonic()
+    done = bulk.do(action, ids, held.actor, lambda part, place: _keep(held, part, place))
+    return bulk.next_chunk(action, len(ids), len(done.changed), monotonic() - start)
 
 
 def _next_chunk(db: Session, held: _Held, selection: Selection, number: int) -> list[int]:

@@ -55,7 +55,8 @@ def begin(visitor: Visitor, action: str = "discard", **chosen: Any) -> str:
 
 def in_chunks(monkeypatch: pytest.MonkeyPatch, size: int, **changes: Any) -> None:
     """Let the actions do so many rows at a time."""
-    small = {name: replace(each, chunk=size, **changes) for name, each in bulk.ACTIONS.items()}
+    changes = {"chunk": size, "most": size} | changes
+    small = {name: replace(each, **changes) for name, each in bulk.ACTIONS.items()}
     for module in (bulk, jobs, "invitations_plugin.admin.actions", "invitations_plugin.admin.jobs"):
         name = module if isinstance(module, str) else module.__name__
         monkeypatch.setattr(f"{name}.ACTIONS", small)
@@ -270,6 +271,48 @@ def test_what_is_made_later_is_not_touched_nor_what_was_taken_out(
     assert {*general, *later}.isdisjoint(history_rows(store))
 
 
+def clock_of_rows(monkeypatch: pytest.MonkeyPatch, seconds_of: Callable[[], float]) -> list[int]:
+    """Let each row of a chunk take so long; return the sizes of the chunks, as they come."""
+    sizes, at, do = list[int](), [0.0], bulk.do
+
+    def slow(action: bulk.Action, ids: Sequence[int], *rest: Any) -> bulk.Outcome:
+        sizes.append(len(ids))
+        at[0] += len(ids) * seconds_of()
+        return do(action, ids, *rest)
+
+    monkeypatch.setattr(bulk, "do", slow)
+    monkeypatch.setattr(jobs, "monotonic", lambda: at[0])
+    return sizes
+
+
+def let_chunks_grow(monkeypatch: pytest.MonkeyPatch, first: int, most: int) -> None:
+    in_chunks(monkeypatch, first, most=most)
+    monkeypatch.setattr(bulk, "CHUNK_SECONDS", dict.fromkeys(bulk.CHUNK_SECONDS, 1.0))
+
+
+def test_chunks_grow_to_what_takes_a_moment_and_shrink_where_that_takes_longer(
+    store: Store, admin: Visitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    let_chunks_grow(monkeypatch, 2, 8)
+    ids = fill(store, 40)
+    begin(admin, **ALL)
+    sizes = clock_of_rows(monkeypatch, lambda: 0.01 if len(sizes) < 5 else 0.5)
+    store.run_jobs()
+    assert sizes == [2, 4, 8, 8, 8, 2, 2, 2, 2, 2]
+    assert discarded(store) == ids
+
+
+def test_chunks_do_not_grow_over_what_is_left_alone(
+    store: Store, admin: Visitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    let_chunks_grow(monkeypatch, 2, 8)
+    fill(store, 8, status="discarded")
+    begin(admin, **ALL)
+    sizes = clock_of_rows(monkeypatch, lambda: 0.01)
+    store.run_jobs()
+    assert sizes == [2, 2, 2, 2]
+
+
 def test_what_leaves_the_filter_before_its_chunk_is_left_alone(
     store: Store, admin: Visitor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -337,7 +380,7 @@ def test_processes_side_by_side_do_each_row_once(store: Store, admin: Visitor, s
 def test_a_worker_killed_in_the_middle_leaves_the_rest_to_another(
     store: Store, admin: Visitor, sink: Sink, later: Callable[[timedelta], None]
 ) -> None:
-    number = 2 * bulk.CHUNK
+    number = 10_000
     ids = fill(store, number)
     begin(admin, "extend", **ALL)
     with start(store, sink, "worker", PYTHONUNBUFFERED="1") as doomed:
