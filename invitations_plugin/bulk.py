@@ -45,8 +45,8 @@ I = Invitation  # noqa: E741  # named once, used on every line below
 COUNT_SECONDS, COUNT_STRETCH = 1.0, 50_000
 # Others who write wait for a chunk: on SQLite all, on PostgreSQL those of its rows, and there
 # some chunks bring the search index in order on top of it. Smaller ones write more in all.
-CHUNK_SECONDS: Final = {"sqlite": 0.3, "postgresql": 0.2}
-FIRST_CHUNK, MOST_TIMES = 1_000, 2.0  # and how many times the one before the next may be
+CHUNK_SECONDS: Final = {"sqlite": 0.3, "postgresql": 0.15}
+FIRST_CHUNK, MOST_TIMES = 500, 2.0  # the next may be so many times the one before
 # Why an action leaves an invitation alone, where that is not its status.
 ERASED, WAITING = "erased", "waiting"
 
