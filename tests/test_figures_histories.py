@@ -311,6 +311,7 @@ def happen(store: Store, monkeypatch: pytest.MonkeyPatch) -> Callable[[Any], Non
     monkeypatch.setattr(folding, "CHUNK", 3)
     monkeypatch.setattr(purchases, "CHUNK", 4)
     monkeypatch.setattr("invitations_plugin.reports.behaving.FEW", 2)
+    monkeypatch.setattr("invitations_plugin.reports.names.FEW", 1)
     monkeypatch.setattr("invitations_plugin.reports.inviter_rows.FIRST_TRIED", 2)
     monkeypatch.setattr(purchases, "REST", timedelta())
 

@@ -8,8 +8,9 @@ import pytest
 import sqlalchemy as sa
 
 from invitations_plugin.database import session
+from invitations_plugin.models import Invitation
 from invitations_plugin.reports import check_figures, customers, folding, most, peaks
-from invitations_plugin.reports.models import InviterPeak
+from invitations_plugin.reports.models import PARTS, InvitationPurchase, InviterFigure, InviterPeak
 
 from .support.figures import keep, period_of, steps, unfolded
 from .support.rows import insert, row
@@ -80,6 +81,31 @@ def test_accepted_ones_have_peaks_of_their_own(store: Store, by: str) -> None:
         invite(store, key, number, status="accepted")
     keep(store)
     assert first(store, by, "accepted") == [("4", 4), ("3", 4)]
+
+
+def pay(store: Store, key: str, *days: tuple[datetime, int]) -> None:
+    """Let what an inviter sent on some days bring so much."""
+    for at, amount in days:
+        invite(store, key, 1, at, status="accepted")
+        with store.session() as db:
+            own = sa.select(sa.func.max(Invitation.id)).where(Invitation.inviter_key == key)
+            where = {"website": "main", "store_view": "en", "sent_at": at, "first_at": at}
+            what = {"currency": "EUR", "orders": 1, "amount": amount * PARTS}
+            db.add(InvitationPurchase(invitation_id=db.scalar(own), **where, **what))
+            folding.begin(db)  # nobody told of the purchase
+            db.commit()
+
+
+def test_a_days_revenue_is_sought_in_the_months_that_brought_as_much(store: Store) -> None:
+    for key, amount in (("1", 9), ("2", 6), ("3", 4)):
+        pay(store, key, (MONDAY, amount), (MONDAY - timedelta(days=10), 1))
+    keep(store)
+    assert first(store, "day", "revenue") == [("1", 1), ("2", 1)]
+    with store.session() as db:
+        own = InviterFigure.inviter_key == "1"
+        db.execute(sa.update(InviterFigure).where(own).values(amount=0))
+        db.commit()
+    assert first(store, "day", "revenue") == [("2", 1), ("3", 1)]
 
 
 @pytest.mark.parametrize("by", UNITS)

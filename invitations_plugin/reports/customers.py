@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any, Final
@@ -19,8 +19,8 @@ from .counting import Places, count, from_figures
 from .figures import Counts, add
 from .folding import add_up
 from .inviter_rows import counted, revenue
-from .inviters import ByName, Place, Source, are_kept, kept
-from .names import NAMED, kept_names, listed, row_names, searched
+from .inviters import ByName, Place, Source, are_kept, kept, parts_by_month
+from .names import NAMED, Searched, kept_names, listed, row_names, searched
 from .periods import Interval, Period
 from .rows import COUNTS
 
@@ -107,12 +107,12 @@ def customers(
         return _page(db, period, counted(db, period, row_names, found), asked)
 
     def from_kept(db: Session, period: Period) -> CustomersPage:
-        found, months = searched(db, kept_names(), search), replace(period, by="month")
+        found = searched(db, kept_names(), search)
         if are_kept(period):
             return _page(db, period, kept(db, period, found), asked)
         source = counted(db, period, kept_names, found)
-        if are_kept(months):  # what all days come to is what the months do
-            source = replace(source, sums=kept(db, months, found).sums)
+        if found is not None and found.few is None and found.others is None:
+            source = replace(source, sums=_sums_by_part(db, period, found))
         return _page(db, period, source, asked)
 
     return from_figures(db, period, from_kept, from_rows)
@@ -166,9 +166,17 @@ def _sums(
     db: Session, source: Source, asked: _Asked, counts: Mapping[int, Sequence[int]]
 ) -> Counts:
     """Return what all lines come to."""
-    if not asked.search:
-        return add(Counts(*each) for each in counts.values())
-    return Counts(*(int(each or 0) for each in db.execute(source.sums()).one()))
+    everybody = add(Counts(*each) for each in counts.values())
+    return source.sums(everybody) if asked.search else everybody
+
+
+def _sums_by_part(db: Session, period: Period, found: Searched) -> Callable[[Counts], Counts]:
+    """Return what counts no more rows than those of the days before and after whole months."""
+    parts = [
+        kept(db, part, found) if are_kept(part) else counted(db, part, kept_names, found)
+        for part in parts_by_month(period)
+    ]
+    return lambda everybody: add(part.sums(everybody) for part in parts)
 
 
 def _lines(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -12,10 +13,11 @@ from sqlalchemy.orm import Session
 
 from ..models import Invitation
 from . import staff
-from .inviters import ByName, Place, Source, apart, has_figures, named_lines
+from .figures import Counts
+from .inviters import ByName, Place, Source, apart, has_figures, named_lines, read_sums
 from .models import FigureDelta, InvitationPurchase, InviterName
 from .most import with_ends
-from .names import Found, kept_names, listed, told_keys
+from .names import Found, Searched, kept_names, listed, told_keys
 from .peaks import LINE
 from .periods import Interval, Period
 from .rows import COUNTS, STAFF, counts_of_line, row_sums
@@ -26,7 +28,7 @@ FIRST_TRIED: Final = 8  # inviters by name, of whom each may have a line for eve
 
 
 def counted(
-    db: Session, period: Period, names: Callable[[], sa.Subquery], found: Found | None = None
+    db: Session, period: Period, names: Callable[[], sa.Subquery], found: Searched | None = None
 ) -> Source:
     """Return the rows as the source of lines.
 
@@ -53,20 +55,43 @@ def counted(
     def numbers(intervals: Sequence[Interval], wanted: int) -> sa.Select[Any]:
         return _counted_numbers(spans(db, intervals), conditions, wanted)
 
-    def sums() -> sa.Select[Any]:
-        whole = [I.sent_at >= period.whole.begins, I.sent_at < period.whole.ends]
-        columns: list[Any] = row_sums()
-        return sa.select(*columns).where(*whole, *conditions)
-
     def by_name(intervals: Sequence[Interval], asked: ByName) -> sa.Subquery:
         if is_kept:
             keys = _first_by_name(db, period, intervals, asked, conditions, found)
             return named_lines(_brief_of(db, intervals, keys, conditions), names(), asked)
         return named_lines(brief(intervals), names(), asked)
 
+    sums = partial(_sums, db, period, found, of_staff=of_staff)
     bought = partial(_bought, db, period, of_staff=of_staff)
     source = Source(lines, brief, whole, numbers, sums, by_name, bought)
     return with_ends(db, period, source, found) if is_kept else source
+
+
+def _sums(
+    db: Session, period: Period, found: Searched | None, everybody: Counts, *, of_staff: bool
+) -> Counts:
+    """Return what the lines of those who are found come to; where they are nearly all, what
+    everybody's do without the others'.
+    """
+    if found is None:
+        return everybody
+    if found.few is not None:
+        return _sums_of(db, period, found.few, of_staff=of_staff)
+    if found.others is not None:
+        left = _sums_of(db, period, found.others, of_staff=of_staff)
+        return Counts(*map(operator.sub, everybody, left))
+    here = [I.sent_at >= period.whole.begins, I.sent_at < period.whole.ends]
+    columns: list[Any] = row_sums()
+    query = sa.select(*columns).where(*here, *period.within(I), found(I.inviter_key))
+    return read_sums(db, query)
+
+
+def _sums_of(db: Session, period: Period, keys: Sequence[str], *, of_staff: bool) -> Counts:
+    """Return what the lines of a few inviters come to, each sought by its inviter's moments."""
+    among, who = spans(db, [period.whole]), listed(db, keys)
+    few = sa.select(among.c.first, who.c.inviter_key).join_from(who, among, sa.true())
+    lines = _completed(among, period, few.subquery("few"), of_staff=of_staff)
+    return read_sums(db, sa.select(*(sa.func.sum(lines.c[name]) for name in COUNTS)))
 
 
 def _bought(

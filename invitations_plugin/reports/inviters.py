@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import date, timedelta
+from itertools import pairwise
 from typing import Any
 
 import sqlalchemy as sa
@@ -17,6 +18,7 @@ from sqlalchemy.orm import Session
 from ..clock import now
 from ..editing import day_of
 from ..models import Invitation
+from .figures import Counts
 from .folding import OF_INVITER, SPANS, is_anything_told
 from .models import (
     FigureDelta,
@@ -26,7 +28,7 @@ from .models import (
     MoneyDelta,
 )
 from .names import Found, kept_names, told_keys
-from .periods import WEBSITE, Interval, Period
+from .periods import WEBSITE, Interval, Period, last_day
 from .rows import COUNTS
 from .spans import spans
 from .zones import needed
@@ -62,7 +64,8 @@ class Source:
 
     ``lines`` are those above, ``brief`` the same with ``sent`` as the only count, and ``whole``
     completes a few of these. ``numbers`` is how many each first day has, at least so many as
-    are wanted where there are more; ``sums`` is what all of a period come to. ``by_name`` gives
+    are wanted where there are more; ``sums`` is what all of a period come to, given what
+    everybody's lines do. ``by_name`` gives
     at least the first brief lines in an order, each with the ``named`` that it has there.
     ``money`` is what was bought by the invitees of some lines, and maybe of others: a day of the
     interval, or else a moment of it, inviter, currency, orders and amount. ``most`` is as
@@ -73,7 +76,7 @@ class Source:
     brief: Callable[[Sequence[Interval]], sa.Subquery]
     whole: Callable[[Sequence[Interval], sa.Subquery], sa.Subquery]
     numbers: Callable[[Sequence[Interval], int], sa.Select[Any]]
-    sums: Callable[[], sa.Select[Any]]
+    sums: Callable[[Counts], Counts]
     by_name: Callable[[Sequence[Interval], ByName], sa.Subquery]
     money: Callable[[Sequence[Place]], sa.Select[Any] | sa.CompoundSelect[Any]]
     most: Callable[[Sequence[Interval], str, int], sa.FromClause | None] = lambda *_: None
@@ -97,6 +100,32 @@ def scope_of(period: Period) -> str | None:
         return period.scope
     own = list(period.websites)
     return f"{WEBSITE}:{own[0]}" if len(own) == 1 else None
+
+
+def read_sums(db: Session, query: sa.Select[Any]) -> Counts:
+    """Return the sums that a query finds, zero where there is nothing to add."""
+    return Counts(*(int(each or 0) for each in db.execute(query).one()))
+
+
+def parts_by_month(period: Period) -> Sequence[Period]:
+    """Return a period cut into whole months, as one part, and the days before and after them."""
+    after = period.last + timedelta(days=1)
+    begin = period.first if period.first.day == 1 else _next_month(period.first)
+    is_over = period.last < day_of(now(), period.timezone)
+    end = after.replace(day=1) if is_over else after
+    if begin >= end:
+        return [period]
+    cut = [period.first, begin, end, after]
+    parts = [
+        replace(period, first=first, last=until - timedelta(days=1))
+        for first, until in pairwise(cut)
+        if first < until
+    ]
+    return [replace(each, by="month") if each.first == begin else each for each in parts]
+
+
+def _next_month(day: date) -> date:
+    return last_day(day, "month") + timedelta(days=1)
 
 
 def _is_whole(period: Period) -> bool:
@@ -130,15 +159,14 @@ def kept(db: Session, period: Period, found: Found | None = None) -> Source:
             return sa.select(each.c.first, sa.func.count()).group_by(each.c.first)
         return _kept_numbers(spans(db, intervals), period, found)
 
-    def sums() -> sa.Select[Any]:
+    def sums(everybody: Counts) -> Counts:
         years = replace(period, by="year")  # an inviter's year is one line, not twelve
         whole = years if are_kept(years) else period
         if is_told:
             each = _kept_lines(db, whole, whole.intervals, found)
         else:
             each = _folded(whole, whole.intervals, found).subquery("line")
-        columns: list[Any] = [sa.func.sum(each.c[name]) for name in COUNTS]
-        return sa.select(*columns)
+        return read_sums(db, sa.select(*(sa.func.sum(each.c[name]) for name in COUNTS)))
 
     def by_name(intervals: Sequence[Interval], asked: ByName) -> sa.Subquery:
         return _through_names(db, period, intervals, asked, found)

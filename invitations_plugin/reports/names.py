@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Sequence, Set
+from dataclasses import dataclass
 from typing import Any, Final, cast
 
 import sqlalchemy as sa
@@ -25,6 +26,21 @@ FEW: Final = 500  # inviters that are looked up one by one
 NAMED: Final = ("name", "email")
 
 Found = Callable[[Any], sa.ColumnElement[bool]]  # says as SQL whether a key is one of some
+
+
+@dataclass(frozen=True, slots=True)
+class Searched:
+    """Whose keys a search means. ``few`` has them where these are few, ``others`` those of
+    everybody else where there are few of these.
+    """
+
+    means: Found
+    few: Sequence[str] | None = None
+    others: Sequence[str] | None = None
+
+    def __call__(self, key: Any) -> sa.ColumnElement[bool]:
+        """Return as SQL whether a key is one of them."""
+        return self.means(key)
 
 
 def row_names() -> sa.Subquery:
@@ -60,7 +76,7 @@ def _latest(who: sa.FromClause) -> sa.Select[Any]:
     return sa.select(*columns).select_from(who.join(I, I.id == number))
 
 
-def searched(db: Session, names: sa.Subquery, search: str) -> Found | None:
+def searched(db: Session, names: sa.Subquery, search: str) -> Searched | None:
     """Return who is meant by a part of name or address in any case, or by a whole key.
 
     None where nothing is searched for.
@@ -72,14 +88,15 @@ def searched(db: Session, names: sa.Subquery, search: str) -> Found | None:
     keys = sa.select(names.c.inviter_key).where(sa.or_(*part))
     few = db.scalars(keys.limit(FEW + 1)).all()
     if len(few) <= FEW:
-        return lambda key: key.in_([*few, search])
+        theirs = sorted({*few, search})
+        return Searched(lambda key: key.in_(theirs), few=theirs)
     others = sa.select(names.c.inviter_key).where(~sa.or_(*part), names.c.inviter_key != search)
     few = db.scalars(others.limit(FEW + 1)).all()
     if len(few) <= FEW:
-        return lambda key: key.not_in(few)
+        return Searched(lambda key: key.not_in(few), others=few)
     meant = sa.select(keys.cte().c.inviter_key)  # looked for once, however often it is asked
     # No index of keys is of use then.
-    return lambda key: sa.or_(key.concat("").in_(meant), key.concat("") == search)
+    return Searched(lambda key: sa.or_(key.concat("").in_(meant), key.concat("") == search))
 
 
 def look_up(db: Session, keys: Set[str]) -> None:
