@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from invitations_plugin.database import session
 from invitations_plugin.models import Invitation
 from invitations_plugin.reports import check_figures, customers, folding, most, peaks
-from invitations_plugin.reports.models import PARTS, InvitationPurchase, InviterFigure, InviterPeak
+from invitations_plugin.reports.models import PARTS, InvitationPurchase, InviterPeak, MoneyDelta
 
 from .support.figures import keep, period_of, steps, unfolded
 from .support.rows import insert, row
@@ -96,16 +96,43 @@ def pay(store: Store, key: str, *days: tuple[datetime, int]) -> None:
             db.commit()
 
 
-def test_a_days_revenue_is_sought_in_the_months_that_brought_as_much(store: Store) -> None:
+@pytest.mark.parametrize("by", UNITS)
+def test_revenue_has_peaks_of_its_own(store: Store, by: str) -> None:
     for key, amount in (("1", 9), ("2", 6), ("3", 4)):
         pay(store, key, (MONDAY, amount), (MONDAY - timedelta(days=10), 1))
     keep(store)
-    assert first(store, "day", "revenue") == [("1", 1), ("2", 1)]
+    assert first(store, by, "revenue") == [("1", 1), ("2", 1)]
+    lower(store, "1")
+    assert first(store, by, "revenue") == [("2", 1), ("3", 1)]
+
+
+def test_a_week_has_the_revenue_of_both_its_months(store: Store) -> None:
+    pay(store, "1", (MONDAY, 4), (MONDAY + timedelta(days=1), 4))
+    pay(store, "2", (MONDAY, 6))
+    pay(store, "3", (MONDAY + timedelta(days=1), 7))
+    keep(store)
+    assert first(store, "week", "revenue") == [("1", 2), ("3", 1)]
+    assert first(store, "day", "revenue") == [("3", 1), ("2", 1)]
+
+
+@pytest.mark.parametrize("by", UNITS)
+def test_who_brings_more_is_first_before_that_is_folded_and_after(store: Store, by: str) -> None:
+    for key, amount in (("1", 9), ("2", 6), ("3", 4)):
+        pay(store, key, (MONDAY, amount))
+    keep(store)
     with store.session() as db:
-        own = InviterFigure.inviter_key == "1"
-        db.execute(sa.update(InviterFigure).where(own).values(amount=0))
+        paid = db.scalars(
+            sa.select(InvitationPurchase).where(InvitationPurchase.amount < 5 * PARTS)
+        )
+        (each,) = paid.all()
+        each.amount += 6 * PARTS
+        copied = ("invitation_id", "website", "store_view", "sent_at", "currency")
+        told = {name: getattr(each, name) for name in copied}
+        db.add(MoneyDelta(inviter_key="3", orders=0, amount=6 * PARTS, **told))
         db.commit()
-    assert first(store, "day", "revenue") == [("2", 1), ("3", 1)]
+    assert first(store, by, "revenue") == [("3", 1), ("1", 1)]
+    keep(store)
+    assert first(store, by, "revenue") == [("3", 1), ("1", 1)]
 
 
 @pytest.mark.parametrize("by", UNITS)

@@ -173,7 +173,7 @@ def _names(db: Session) -> Iterator[str]:
 
 def _peaks(db: Session, zones: Zones) -> Iterator[str]:
     """Yield the inviters who had more in a day or week than the most that is kept of its month."""
-    told, kept = sa.select(told_keys(D).c.inviter_key), models.InviterPeak
+    told, kept = told_keys(D, models.MoneyDelta), models.InviterPeak
     for zone in peaks.whole(db, zones):
         for month in peaks.months(db, zone):
             rows = peaks.of_month(db, zones, zone, month)
@@ -183,7 +183,8 @@ def _peaks(db: Session, zones: Zones) -> Iterator[str]:
                 rows.c[each] > sa.func.coalesce(getattr(kept, each), 1) for each in peaks.PEAKS
             ]
             wrong = sa.select(rows.c.unit, rows.c.inviter_key).outerjoin_from(rows, kept, joined)
-            wrong = wrong.where(sa.or_(*is_more), rows.c.inviter_key.not_in(told))
+            is_folded = rows.c.inviter_key.not_in(sa.select(told.c.inviter_key))
+            wrong = wrong.where(sa.or_(*is_more), is_folded)
             for unit, key in db.execute(wrong.order_by(*rows.c[:2])):
                 yield f"{zone} most of a {unit} of {month} of inviter {key}"
 

@@ -139,8 +139,7 @@ def _fold(db: Session, state: Any, size: int) -> None:
         gone = sa.delete(model).where(model.id.in_(oldest))
         found = db.execute(gone.returning(*(getattr(model, name) for name in columns))).all()
         add(found)
-        if model is D:
-            peaks.raise_by(db, state.timezones, found)
+        peaks.raise_by(db, state.timezones, found)
     names.look_up(db, sums.keys)
     _write_all(db, sums)
 

@@ -142,8 +142,8 @@ class InviterPeak(Base):
     """The most that an inviter had in one day (or week) of those that begin in a month.
 
     It is of all store views that are counted in the zone, and never less than that; it may be
-    more, as where something has gone since. Whoever has no row had one of each at most. Staff
-    have none: their days are kept.
+    more, as where something has gone since. Whoever has no row had one of each at most, and no
+    ``amount``, which is in any currency. Staff have none: their days are kept.
     """
 
     __tablename__ = "invitations_inviter_peak"
@@ -156,6 +156,7 @@ class InviterPeak(Base):
     sent: Mapped[int]
     accepted: Mapped[int]
     purchased: Mapped[int]
+    amount: Mapped[int] = mapped_column(sa.BigInteger(), server_default="0")
 
 
 class InviterName(Base):

@@ -1,7 +1,7 @@
 """The first lines by a count, without a look at all: those with the most, those with the least.
 
-The most is sought where the peaks are, a day's revenue in the months that brought it. The least
-is what nearly all have: it is sought by the keys, for that is what such lines are sorted by.
+The most is sought where the peaks are. The least is what nearly all have: it is sought by the
+keys, for that is what such lines are sorted by.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from sqlalchemy.orm import Session
 from ..models import HostKey, Invitation
 from . import staff
 from .folding import read_state
-from .inviters import ByName, Source, has_figures, scope_of
-from .models import FigureDelta, InviterFigure, InviterPeak, MoneyDelta
+from .inviters import ByName, Source, has_figures
+from .models import FigureDelta, InviterPeak, MoneyDelta
 from .names import Found, listed, told_keys
 from .peaks import PEAKS, UNITS, month_of, whole
 from .periods import Interval, Period
@@ -26,7 +26,7 @@ from .rows import STAFF, counts_of_line
 from .spans import TYPES, Types, as_table, span
 
 I = Invitation  # noqa: E741  # named once, used on every line below
-P, F = InviterPeak, InviterFigure
+P = InviterPeak
 DATED: Final[Types] = {**TYPES, "month": sa.Date()}
 MONTH: Final[Types] = {"month": sa.Date(), "inviter_key": HostKey}
 LINE: Final[Types] = {"first": sa.Date(), "inviter_key": HostKey}
@@ -77,8 +77,8 @@ class Most:
         state, period = read_state(self._db), self._period
         if state is None or period.by not in UNITS:
             return False
-        if column not in PEAKS and (column not in AMOUNT or period.by != "day"):
-            return False  # what a week brings may be of two months
+        if AMOUNT.get(column, column) not in PEAKS:
+            return False
         return has_figures(period) and period.timezone in whole(self._db, state.timezones)
 
     def _keys_told(self) -> Sequence[str]:
@@ -92,18 +92,13 @@ class Most:
     def _highest(self, intervals: Sequence[Interval], column: str) -> Sequence[Any]:
         """Return inviters' months with the most in one day or week, those with the most first."""
         unit = self._period.by
-        row: Any = P
-        month, here = P.month, [P.unit == unit]
-        if column in AMOUNT:
-            row, month = F, F.first
-            here = [F.unit == "month", F.scope == scope_of(self._period), row.inviter_key != STAFF]
-        most = getattr(row, AMOUNT.get(column, column))
+        most = getattr(P, AMOUNT.get(column, column))
         first, last = (month_of(each.first, unit) for each in (intervals[0], intervals[-1]))
-        here += [row.timezone == self._period.timezone, month.between(first, last)]
+        here = [P.timezone == self._period.timezone, P.unit == unit, P.month.between(first, last)]
         if self._found is not None:
-            here.append(self._found(row.inviter_key))
-        query = sa.select(month.label("month"), row.inviter_key, most.label("most"))
-        query = query.where(*here, most > 1, row.inviter_key.not_in(self._told))
+            here.append(self._found(P.inviter_key))
+        query = sa.select(P.month, P.inviter_key, most.label("most"))
+        query = query.where(*here, most > 1, P.inviter_key.not_in(self._told))
         return self._db.execute(query.order_by(most.desc()).limit(MOST_MONTHS + 1)).all()
 
     def _beside(self, intervals: Sequence[Interval]) -> Sequence[Any]:

@@ -20,6 +20,7 @@ from ..database import insert_into, insert_many
 from ..editing import day_of
 from ..models import HostKey, Invitation
 from .models import FigureState, InviterPeak
+from .models import InvitationPurchase as Bought
 from .periods import Period, last_day
 from .rows import STAFF, counts_of_line, row_sums
 from .spans import TYPES, as_table, span
@@ -28,7 +29,7 @@ from .zones import Zones, zones_of
 I = Invitation  # noqa: E741  # named once, used on every line below
 P = InviterPeak
 UNITS: Final = ("day", "week")
-PEAKS: Final = ("sent", "accepted", "purchased")
+PEAKS: Final = ("sent", "accepted", "purchased", "amount")
 DAY: Final = {**TYPES, "month": sa.Date(), "week": sa.Date()}
 LINE: Final = {**TYPES, "inviter_key": HostKey}
 
@@ -46,12 +47,12 @@ def first_day(day: date, unit: str) -> date:
 def raise_by(db: Session, zones: Zones, changes: Iterable[Any]) -> None:
     """Count the lines that changes may have made longer. The caller commits.
 
-    :param changes: rows of deltas, which are taken away in the same transaction.
+    :param changes: rows of deltas of a kind, which are taken away in the same transaction.
     """
     lines = {
         (zone, unit, first_day(day_of(each.sent_at, zone), unit), each.inviter_key)
         for each in changes
-        if each.inviter_key != STAFF and any(getattr(each, name) > 0 for name in PEAKS)
+        if each.inviter_key != STAFF and any(getattr(each, name, 0) > 0 for name in PEAKS)
         for zone, unit in product(zones_of(each.store_view, zones), UNITS)
     }
     if not lines:
@@ -73,7 +74,8 @@ def _counted(db: Session, places: Sequence[tuple[str, str, date, str]]) -> sa.Se
     ]
     line = as_table(db, rows, LINE)
     counts = counts_of_line(line.c.inviter_key, line.c, (), line)
-    return sa.select(line.c.place, *(sa.func.coalesce(counts[name], 0) for name in PEAKS))
+    numbers = [sa.cast(sa.func.coalesce(counts[name], 0), sa.BigInteger) for name in PEAKS]
+    return sa.select(line.c.place, *numbers)
 
 
 def is_anything_due(db: Session, zones: Zones) -> bool:
@@ -140,7 +142,7 @@ def _after(month: date) -> date:
 
 def _count_month(db: Session, zones: Zones, zone: str, month: date) -> None:
     most = of_month(db, zones, zone, month)
-    rows = db.execute(sa.select(most).where(most.c.sent > 1))
+    rows = db.execute(sa.select(most).where(sa.or_(most.c.sent > 1, most.c.amount > 0)))
     _write(db, {(zone, unit, month, key): counts for unit, key, *counts in rows})
 
 
@@ -177,7 +179,9 @@ def _days(db: Session, zones: Zones, zone: str, month: date) -> sa.CTE:
     among = as_table(db, rows, DAY)
     here = sa.and_(I.sent_at >= among.c.begins, I.sent_at < among.c.ends)
     keys = (I.inviter_key, among.c.first, among.c.month, among.c.week)
-    counts = [each for each in row_sums() if each.name in PEAKS]
+    own = sa.select(sa.func.sum(Bought.amount)).where(Bought.invitation_id == I.id)
+    paid = sa.func.sum(sa.func.coalesce(own.scalar_subquery(), 0)).label("amount")
+    counts = [each for each in (*row_sums(), paid) if each.name in PEAKS]
     lines = sa.select(*keys, *counts).select_from(among.join(I, here)).group_by(*keys)
     lines = lines.where(I.sent_at >= days[0].begins, I.sent_at < days[-1].ends)
     others = [view for view, own in zones.items() if zone not in own]

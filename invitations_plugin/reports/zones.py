@@ -9,7 +9,7 @@ from ..state import host
 
 Zones = Mapping[str, Sequence[str]]
 # Without it figures were counted by a version that kept less, as one may do that still runs.
-IN_FULL: Final = "with names, times, days of staff and peaks"
+IN_FULL: Final = "with names, times, days of staff, peaks and their money"
 
 
 def needed() -> dict[str, list[str]]:
