@@ -104,6 +104,8 @@ def test_revenue_has_peaks_of_its_own(store: Store, by: str) -> None:
     assert first(store, by, "revenue") == [("1", 1), ("2", 1)]
     lower(store, "1")
     assert first(store, by, "revenue") == [("2", 1), ("3", 1)]
+    with store.session() as db:  # it sent one a day, so nothing but money tells
+        assert any("of inviter 1" in each for each in check_figures(db))
 
 
 def test_a_week_has_the_revenue_of_both_its_months(store: Store) -> None:
