@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, timedelta
+from datetime import timedelta
 from itertools import pairwise
 from typing import Any
 
@@ -28,7 +28,7 @@ from .models import (
     MoneyDelta,
 )
 from .names import Found, kept_names, told_keys
-from .periods import WEBSITE, Interval, Period, last_day
+from .periods import WEBSITE, Interval, Period, next_month
 from .rows import COUNTS
 from .spans import spans
 from .zones import needed
@@ -110,7 +110,7 @@ def read_sums(db: Session, query: sa.Select[Any]) -> Counts:
 def parts_by_month(period: Period) -> Sequence[Period]:
     """Return a period cut into whole months, as one part, and the days before and after them."""
     after = period.last + timedelta(days=1)
-    begin = period.first if period.first.day == 1 else _next_month(period.first)
+    begin = period.first if period.first.day == 1 else next_month(period.first)
     is_over = period.last < day_of(now(), period.timezone)
     end = after.replace(day=1) if is_over else after
     if begin >= end:
@@ -122,10 +122,6 @@ def parts_by_month(period: Period) -> Sequence[Period]:
         if first < until
     ]
     return [replace(each, by="month") if each.first == begin else each for each in parts]
-
-
-def _next_month(day: date) -> date:
-    return last_day(day, "month") + timedelta(days=1)
 
 
 def _is_whole(period: Period) -> bool:

@@ -21,7 +21,7 @@ from ..editing import day_of
 from ..models import HostKey, Invitation
 from .models import FigureState, InviterPeak
 from .models import InvitationPurchase as Bought
-from .periods import Period, last_day
+from .periods import Period, last_day, next_month
 from .rows import STAFF, counts_of_line, row_sums
 from .spans import TYPES, as_table, span
 from .zones import Zones, zones_of
@@ -130,14 +130,10 @@ def months(db: Session, zone: str, position: int = 0) -> Iterator[date]:
     ends = sa.select(sa.func.min(I.sent_at), sa.func.max(I.sent_at))
     found = [day_of(each, zone) for each in db.execute(ends).one() if each is not None]
     first, last = found or (date.max, date.min)
-    first = _after(date.fromordinal(position)) if position else month_of(first, "week")
+    first = next_month(date.fromordinal(position)) if position else month_of(first, "week")
     while first <= last:
         yield first
-        first = _after(first)
-
-
-def _after(month: date) -> date:
-    return last_day(month, "month") + timedelta(days=1)
+        first = next_month(first)
 
 
 def _count_month(db: Session, zones: Zones, zone: str, month: date) -> None:

@@ -237,6 +237,11 @@ def _is_too_long(first: date, last: date, by: str) -> bool:
     return (last - first).days // shortest >= MOST_INTERVALS
 
 
+def next_month(day: date) -> date:
+    """Return the first day of the month after a day's."""
+    return last_day(day, "month") + timedelta(days=1)
+
+
 def last_day(day: date, by: str) -> date:
     """Return the last day of the interval that a day is in; weeks begin on Monday."""
     if by == "week":
